@@ -1,0 +1,70 @@
+"""The simulated board inside this process: ``sim://?seed=N&chips=M``.
+
+Owns: parsing the address, starting the board's server on one end of a socket pair and stopping
+it. The server is the one that serves TCP, so the bytes on this pipe are the bytes on the wire.
+The one module of the transports that may import `sim_backend`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rramhil.errors import BoardHeld, LabUnusable, UsageError
+from rramhil.transport import _address
+from rramhil.transport._fd import FdPipe
+from sim_backend.errors import NoSuchBoard, SimError, StateHeld
+from sim_backend.server import InProcessBoard
+
+FOLDER = "simulated"
+"""Folder of the lab that holds the states of simulated boards."""
+
+_FORM = "sim://?seed=N&chips=M"
+
+
+def open_simulated(address: str, lab_root: Path) -> FdPipe:
+    """Start the simulated board of this lab that the seed names, and connect to it.
+
+    Parameters
+    ----------
+    address : str
+        ``sim://``, with ``seed`` (default 0) and ``chips`` (default 1).
+    lab_root : Path
+        Lab folder; the board's non-volatile state lives under ``simulated`` in it.
+
+    Raises
+    ------
+    UsageError
+        The address has anything else in it, or names no board that can be simulated.
+    BoardHeld
+        Another process runs this very board.
+    LabUnusable
+        The state is damaged, or the folder cannot be written.
+    """
+    parts = _address.split(address, _FORM)
+    if parts.netloc or parts.path:
+        raise UsageError(f"{address!r} has a part that means nothing here.", f"Write {_FORM}.")
+    options = _address.query(address, parts, ("seed", "chips"))
+    seed = _address.integer(address, options, "seed", 0, low=0)
+    chips = _address.integer(address, options, "chips", 1, low=1)
+    try:
+        board = InProcessBoard(lab_root / FOLDER, seed, chips)
+    except StateHeld as error:
+        raise BoardHeld(
+            str(error),
+            "Wait for it to end, connect to its server instead, or use another seed or lab.",
+        ) from None
+    except NoSuchBoard as error:
+        raise UsageError(str(error), f"Write {_FORM}.") from None
+    except (SimError, OSError) as error:
+        raise LabUnusable(
+            f"The simulated board {address} cannot keep its state in {lab_root} ({error}).",
+            "Choose another lab folder with --lab or RRAMHIL_LAB.",
+        ) from None
+    host = board.start()
+    host.setblocking(False)
+
+    def release() -> None:
+        host.close()
+        board.stop()
+
+    return FdPipe(host.fileno(), address, release)
