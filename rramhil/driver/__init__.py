@@ -1,0 +1,34 @@
+"""Typed calls on a board: numpy in and out, every limit checked, nothing fired twice.
+
+`Board` and `Chip` are the public face; `link` is the session over a pipe; `limits` the safe
+operating area; `description` what the board says of itself.
+"""
+
+from rramhil.driver.board import Board
+from rramhil.driver.chip import Chip
+from rramhil.driver.description import Description, Envelope
+from rramhil.driver.link import Link
+from rramhil.driver.values import (
+    UNANSWERED,
+    CodeBlock,
+    Counters,
+    FrameRange,
+    Identity,
+    Outcome,
+    PulseResult,
+)
+
+__all__ = [
+    "UNANSWERED",
+    "Board",
+    "Chip",
+    "CodeBlock",
+    "Counters",
+    "Description",
+    "Envelope",
+    "FrameRange",
+    "Identity",
+    "Link",
+    "Outcome",
+    "PulseResult",
+]

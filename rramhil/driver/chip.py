@@ -1,0 +1,292 @@
+"""A chip: pulses and reads, numpy in and out. The only place where array commands are sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from firmware_protocol.host_session import Request
+from firmware_protocol.layouts import POINT, POINT_RESULT, PULSE_ROW
+from firmware_protocol.messages import (
+    ClearRequest,
+    Command,
+    DarkReply,
+    DarkRequest,
+    ErrorCode,
+    Operation,
+    PulseRowsReply,
+    PulseRowsRequest,
+    ReadCellsReply,
+    ReadCellsRequest,
+    ReadPointsReply,
+    ReadPointsRequest,
+    StreamChunk,
+)
+from rramhil.driver import limits
+from rramhil.driver._failures import command_failed
+from rramhil.driver.description import Description
+from rramhil.driver.link import Link
+from rramhil.driver.values import (
+    UNANSWERED,
+    CodeBlock,
+    FrameRange,
+    Lines,
+    PulseResult,
+    line_mask,
+    line_numbers,
+)
+from rramhil.errors import RramhilError
+
+Progress = Callable[[int, int], None]
+"""Called with codes received so far, and the board clock in ns."""
+
+
+class Chip:
+    """The chip in one socket of an open board.
+
+    Attributes
+    ----------
+    number : int
+        Socket.
+    serial : str
+        Serial number, from the chip's carrier.
+    description : Description
+        Of its board.
+    """
+
+    def __init__(self, link: Link, description: Description, number: int, serial: str) -> None:
+        self.number = number
+        self.serial = serial
+        self.description = description
+        self._link = link
+
+    # --- measuring -------------------------------------------------------------------------
+
+    def read(
+        self, rows: Lines, columns: Lines, reads: int = 1, range_index: int = 0
+    ) -> NDArray[np.float64]:
+        """Measure conductances, zero subtracted, at the board's nominal scale.
+
+        Parameters
+        ----------
+        rows, columns : slice, int or ascending ints
+            Which cells.
+        reads : int
+            Reads to average, 1 to 65,535.
+        range_index : int
+            TIA range, 0 the finest.
+
+        Returns
+        -------
+        (R, C) float64
+            Conductance in uS.
+        """
+        self.dark(rows, range_index)
+        block = self.read_codes(rows, columns, reads, range_index)
+        zeros = block.zero_sums / self.description.zero_conversions
+        scale = self.description.ranges[range_index].per_code_uS
+        return (block.codes.mean(axis=0) - zeros[:, None]) * scale
+
+    def dark(self, rows: Lines = slice(None), range_index: int = 0) -> NDArray[np.uint32]:
+        """Measure the zeros of rows; the board keeps them and reports them with every read.
+
+        Returns
+        -------
+        (R,) uint32
+            Sum of `zero_conversions` codes of each row.
+        """
+        numbers = line_numbers(rows, self.description.rows, "row")
+        request = DarkRequest(self.number, range_index, 0, line_mask(numbers))
+        body = self._ask(Command.DARK, request.pack())
+        return np.frombuffer(body, "<u4", offset=DarkReply.SIZE).astype(np.uint32)
+
+    def read_codes(
+        self,
+        rows: Lines,
+        columns: Lines,
+        reads: int = 1,
+        range_index: int = 0,
+        progress: Progress | None = None,
+    ) -> CodeBlock:
+        """Measure raw codes; see `read` for the parameters.
+
+        Raises
+        ------
+        BoardError, LinkLost
+            The codes received until then are lost; reading disturbs nothing.
+        """
+        row_numbers = line_numbers(rows, self.description.rows, "row")
+        column_numbers = line_numbers(columns, self.description.columns, "column")
+        request = ReadCellsRequest(
+            self.number, range_index, reads, line_mask(row_numbers), line_mask(column_numbers)
+        ).pack()
+        shape = (reads, len(row_numbers), len(column_numbers))
+        words = np.empty(reads * shape[1] * shape[2], dtype=np.uint16)
+        times: list[tuple[int, int]] = []
+
+        def keep(head: StreamChunk, raw: memoryview) -> None:
+            words[head.first : head.first + head.words] = np.frombuffer(raw, "<u2")
+            times.append((head.first, head.board_time_ns))
+            if progress is not None:
+                progress(head.first + head.words, head.board_time_ns)
+
+        body = self._ask(Command.READ_CELLS, request, keep)
+        reply = ReadCellsReply.unpack(body)
+        zero_sums = np.frombuffer(body, "<u4", offset=ReadCellsReply.SIZE).astype(np.uint32)
+        return CodeBlock(
+            rows=row_numbers,
+            columns=column_numbers,
+            codes=words.reshape(shape),
+            zero_sums=zero_sums,
+            range_index=range_index,
+            row_time_ns=_row_times(times, reply, shape),
+            start_ns=reply.start_ns,
+            stop_ns=reply.stop_ns,
+            saturated=reply.saturated,
+        )
+
+    def read_points(
+        self, rows: NDArray[Any], columns: NDArray[Any], range_index: int = 0
+    ) -> NDArray[np.uint16]:
+        """Measure single cells in the order given.
+
+        Parameters
+        ----------
+        rows, columns : (n,) int
+            The cells.
+
+        Returns
+        -------
+        (n,) uint16
+            Raw codes.
+        """
+        points = np.zeros(len(rows), dtype=POINT)
+        points["row"], points["column"] = rows, columns
+        size = self.description.max_points
+        parts = [points[start : start + size] for start in range(0, len(points), size)]
+        bodies = [
+            ReadPointsRequest(self.number, range_index, len(part)).pack() + part.tobytes()
+            for part in parts
+        ]
+        requests = self._link.exchange(Command.READ_POINTS, bodies)
+        self._clear_if_halted(requests)
+        replies = [request.reply or b"" for request in requests]
+        results = [
+            np.frombuffer(reply, POINT_RESULT, offset=ReadPointsReply.SIZE) for reply in replies
+        ]
+        return np.concatenate([result["code"] for result in results])
+
+    # --- pulses ----------------------------------------------------------------------------
+
+    def pulse(
+        self,
+        pulses: NDArray[Any],
+        operation: Operation,
+        before: Callable[[list[FrameRange]], None] | None = None,
+    ) -> PulseResult:
+        """Fire pulses in order, each at most once.
+
+        Parameters
+        ----------
+        pulses : (n,) PULSE_ROW
+            One operation a row; see `firmware_protocol.layouts`.
+        operation : Operation
+            FORM, SET or RESET.
+        before : callable, optional
+            Called with the frames, before any byte leaves: the place to write the journal.
+
+        Returns
+        -------
+        PulseResult
+            Also when an operation failed or the link was lost; never raises for those, because
+            what was fired must not be lost with the exception.
+
+        Raises
+        ------
+        LimitRefused
+            Nothing was sent.
+        """
+        limits.check(self.description, operation, pulses)
+        size = self.description.max_pulse_rows
+        starts = range(0, len(pulses), size)
+        parts = [np.ascontiguousarray(pulses[k : k + size], dtype=PULSE_ROW) for k in starts]
+        bodies = [
+            PulseRowsRequest(self.number, operation, len(part)).pack() + part.tobytes()
+            for part in parts
+        ]
+        frames: list[FrameRange] = []
+
+        def announce(session: int, sequence: int) -> None:
+            frames.extend(
+                FrameRange(session, sequence + k, start, start + len(part))
+                for k, (start, part) in enumerate(zip(starts, parts, strict=True))
+            )
+            if before is not None:
+                before(frames)
+
+        requests = self._link.exchange(Command.PULSE_ROWS, bodies, announce)
+        return self._pulse_result(frames, requests)
+
+    def _pulse_result(self, frames: list[FrameRange], requests: list[Request]) -> PulseResult:
+        statuses = np.full(frames[-1].stop if frames else 0, UNANSWERED, dtype=np.uint8)
+        cells = 0
+        error: RramhilError | None = None
+        for frame, request in zip(frames, requests, strict=True):
+            if request.error is not None:
+                statuses[frame.start : frame.stop] = request.error.code
+                error = error or command_failed(Command.PULSE_ROWS, request.error)
+            elif request.reply is not None:
+                reply = PulseRowsReply.unpack(request.reply)
+                statuses[frame.start : frame.stop] = np.frombuffer(
+                    request.reply, np.uint8, offset=PulseRowsReply.SIZE
+                )
+                cells += reply.cells
+                if reply.error.code != ErrorCode.DONE:
+                    error = error or command_failed(Command.PULSE_ROWS, reply.error)
+        self._clear_halt(requests)
+        if error is None and (statuses == UNANSWERED).any():
+            error = self._link.failure
+        return PulseResult(statuses, tuple(frames), cells, error)
+
+    # --- helpers ---------------------------------------------------------------------------
+
+    def _ask(self, command: Command, body: bytes, on_chunk: Any = None) -> bytes:
+        """Send an array command; if it fails, end the halt it caused, then raise."""
+        request = self._link.exchange(command, [body], on_chunk=on_chunk)[0]
+        self._clear_if_halted([request])
+        return request.reply or b""
+
+    def _clear_if_halted(self, requests: list[Request]) -> None:
+        self._clear_halt(requests)
+        self._link.raise_first_error(requests)
+
+    def _clear_halt(self, requests: list[Request]) -> None:
+        """An array command that failed halts the board; it was seen here, so it is cleared here."""
+        for request in requests:
+            halted = request.error is not None or _operation_failed(request)
+            if halted and not self._link.lost:
+                self._link.exchange(Command.CLEAR, [ClearRequest(request.sequence).pack()])
+                return
+
+
+def _operation_failed(request: Request) -> bool:
+    if request.command != Command.PULSE_ROWS or request.reply is None:
+        return False
+    return PulseRowsReply.unpack(request.reply).error.code != ErrorCode.DONE
+
+
+def _row_times(
+    times: list[tuple[int, int]], reply: ReadCellsReply, shape: tuple[int, int, int]
+) -> NDArray[np.uint64]:
+    """Board clock of each row, interpolated between the starts of the chunks and the end."""
+    reads, rows, columns = shape
+    first = np.arange(reads * rows, dtype=np.float64) * columns
+    known = [*times, (reads * rows * columns, reply.stop_ns)]
+    words, clock_ns = np.array(known, dtype=np.float64).T
+    # offsets from the start keep nanoseconds exact in a float64 for a hundred days of reading
+    offsets_ns = cast("NDArray[np.float64]", np.interp(first, words, clock_ns - reply.start_ns))
+    times_ns = np.uint64(reply.start_ns) + offsets_ns.astype(np.uint64)
+    return times_ns.reshape(reads, rows)

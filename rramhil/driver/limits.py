@@ -1,0 +1,102 @@
+"""Safe operating area, enforced before a byte leaves: the host's half of a rule the board has too.
+
+Owns: the comparison of pulses with the envelope in DESCRIBE. The board checks the same again.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from firmware_protocol.messages import Operation, Rail
+from rramhil.driver.description import Description
+from rramhil.errors import LimitRefused
+
+_HALF_CODE = 0.5
+"""A voltage on the limit stays legal after it is rounded to a DAC code."""
+
+
+def check(description: Description, operation: Operation, pulses: NDArray[Any]) -> None:
+    """Refuse pulses that leave the board's envelope.
+
+    Parameters
+    ----------
+    description : Description
+        What the board says of itself.
+    operation : Operation
+        Kind of pulse.
+    pulses : (n,) PULSE_ROW
+        Operations as they would be sent.
+
+    Raises
+    ------
+    LimitRefused
+        Names the first value outside, the limit and where the limit comes from.
+    """
+    envelope = description.envelopes.get(operation)
+    if envelope is None:
+        raise LimitRefused(f"This board has no {operation.name} operation, by its description.")
+    _within(pulses["row"], 0, description.rows - 1, "row", "", operation)
+    source_v = _volts(description, Rail.SOURCE, pulses["source_code"])
+    bit_v = _volts(description, Rail.RAIL_A, pulses["bit_code"])
+    step_v = _HALF_CODE * description.rails[Rail.SOURCE].full_scale_v / (1 << description.dac_bits)
+    _within(
+        np.abs(source_v - bit_v),
+        envelope.voltage_min_v - step_v,
+        envelope.voltage_max_v + step_v,
+        "amplitude",
+        "V",
+        operation,
+    )
+    _within(
+        pulses["width_ns"], envelope.width_min_ns, envelope.width_max_ns, "width", "ns", operation
+    )
+    compliance_a = _compliance(description, pulses["word_code"])
+    step_a = (
+        _HALF_CODE
+        * description.rails[Rail.WORD].full_scale_v
+        / (1 << description.dac_bits)
+        * description.compliance_a_per_v
+    )
+    _within(
+        1e6 * compliance_a,
+        1e6 * (envelope.compliance_min_a - step_a),
+        1e6 * (envelope.compliance_max_a + step_a),
+        "compliance",
+        "uA",
+        operation,
+    )
+    cells = np.bitwise_count(pulses["column_mask"]).sum(axis=1)
+    _within(
+        1e3 * cells * compliance_a,
+        0.0,
+        1e3 * description.rails[Rail.SOURCE].limit_a,
+        "current of the selected cells",
+        "mA",
+        operation,
+    )
+
+
+def _within(
+    values: NDArray[Any], low: float, high: float, what: str, unit: str, operation: Operation
+) -> None:
+    outside = (values < low) | (values > high)
+    if outside.any():
+        value = values[outside.argmax()]
+        raise LimitRefused(
+            f"{operation.name} {what} of {value:g} {unit} lies outside "
+            f"{low:g} to {high:g} {unit}, the limit in the board's own description.",
+            "Change the recipe; `rramhil board info` shows every limit.",
+        )
+
+
+def _volts(description: Description, rail: Rail, codes: NDArray[Any]) -> NDArray[np.float64]:
+    scale = description.rails[rail].full_scale_v / (1 << description.dac_bits)
+    return codes.astype(np.float64) * scale
+
+
+def _compliance(description: Description, codes: NDArray[Any]) -> NDArray[np.float64]:
+    above_v = _volts(description, Rail.WORD, codes) - description.word_threshold_v
+    return np.maximum(0.0, above_v * description.compliance_a_per_v)
