@@ -1,0 +1,80 @@
+"""The one place that names numba: how every kernel of this package is compiled.
+
+Compiled on first use and cached on disk; integers wrap and floats keep the order of the source
+(no fastmath). Kernels release the interpreter's lock. A cached kernel is used only as long as
+no module of this package has changed: numba itself looks at the kernel's own file alone, and
+would keep code with an older version of what it calls.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, ParamSpec, TypeAlias, TypeVar, cast
+
+import numba
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.core.caching import FunctionCache, IndexDataCacheFile
+from numba.extending import intrinsic
+
+Integer: TypeAlias = Any
+"""An int64 inside a kernel. (Type checkers keep Python's int and numpy's apart; kernels do not.)"""
+Word: TypeAlias = Any
+"""A uint64 inside a kernel; never mixed with an Integer, which would make a float of both."""
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def kernel(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile a function that Python or another kernel calls."""
+    compiled: Any = numba.njit(nogil=True)(function)
+    compiled._cache = _PackageCache(function)
+    return cast("Callable[P, R]", compiled)
+
+
+class _PackageCache(FunctionCache):
+    """Cache of one kernel, valid for one text of the whole package."""
+
+    def __init__(self, function: Callable[..., object]) -> None:
+        super().__init__(function)
+        self._cache_file = IndexDataCacheFile(
+            cache_path=self._cache_path,
+            filename_base=self._impl.filename_base,
+            source_stamp=_package_stamp(),
+        )
+
+
+@cache
+def _package_stamp() -> str:
+    digest = hashlib.sha256()
+    for file in sorted(Path(__file__).parent.glob("**/*.py")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def _store_ordered(typingctx: Any, array: Any, index: Any, value: Any) -> Any:
+    """Store into a one-dimensional array in program order, never merged or moved.
+
+    A plain store could be kept in a register until a loop ends; what other processes, or this
+    one after it was killed, may read must reach memory where the source says so.
+    """
+    if not isinstance(array, types.Array) or array.ndim != 1:
+        return None
+    signature = types.void(array, types.intp, array.dtype)
+    size = array.dtype.bitwidth // 8
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        view = context.make_array(array)(context, builder, arguments[0])
+        pointer = cgutils.get_item_pointer(context, builder, array, view, [arguments[1]])
+        builder.store_atomic(arguments[2], pointer, ordering="seq_cst", align=size)
+        return context.get_constant(types.none, ir.Undefined)
+
+    return signature, codegen
+
+
+store_ordered: Any = intrinsic(_store_ordered)

@@ -1,0 +1,308 @@
+"""The simulated board: chips, registers, clock and non-volatile memory behind the firmware.
+
+Owns the folder of one board, its lock, DAC and switch registers and the board's clock, which
+counts integer nanoseconds and never sleeps. Carries out what it is told; limits are the
+firmware's. Speaks the board's units: row numbers, microvolt, nanosecond.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from firmware_protocol.board_session import FrameId
+from firmware_protocol.messages import Operation
+from sim_backend import macro, profile, state
+from sim_backend.cells import Pulses, UInt8Array, UInt16Array, UInt32Array
+from sim_backend.defects import Defects
+from sim_backend.errors import NoSuchBoard, StateHeld
+from sim_backend.fixedpoint import Int64Array, read_numbers
+from sim_backend.macro import ChipTruth, Macro
+from sim_backend.outcomes import RING_LAYOUT, OutcomeRing
+from sim_backend.profile import Profile
+from sim_backend.randomness import board_key
+from sim_backend.registers import LineState, Registers
+from sim_backend.state import ArraySpec, Identity, StateFile
+from sim_backend.timing import Timing
+
+DEFAULT_PROFILE = "rram40_256k"
+MAX_SEED = (1 << 32) - 1
+MAX_CHIPS = 64
+
+_BOARD_LAYOUT: state.Layout = {
+    "session": ArraySpec("<u4", (1,)),
+    "clock_ns": ArraySpec("<u8", (1,)),
+    **RING_LAYOUT,
+}
+
+
+class ReadPart(NamedTuple):
+    """A part of a read.
+
+    Attributes
+    ----------
+    first : int
+        Number of its first conversion, in the order (read, row, column).
+    board_time_ns : int
+        Clock before that conversion.
+    codes : (n,) uint16
+    saturated : int
+        Codes at either end of the scale.
+    """
+
+    first: int
+    board_time_ns: int
+    codes: UInt16Array
+    saturated: int
+
+
+class SimulatedBoard:
+    """A board in a folder, opened or made; a context manager.
+
+    Parameters
+    ----------
+    root : Path
+        Folder of all simulated boards; this one lives in a subfolder named by its serial.
+    seed : int
+        0 to 2^32 - 1; decides everything that is drawn.
+    chips : int
+        Sockets, 1 to 64, each with a chip.
+    profile_name : str
+        Board profile.
+
+    Raises
+    ------
+    NoSuchBoard
+        Seed or number of chips is out of range.
+    StateHeld
+        Another process serves this board.
+    StateDamaged
+        A file of the board is damaged or belongs to something else.
+    """
+
+    def __init__(
+        self, root: Path, seed: int, chips: int, profile_name: str = DEFAULT_PROFILE
+    ) -> None:
+        self.profile = profile.load(profile_name)
+        self.seed = seed
+        self.serial = board_serial(seed, chips)
+        self.folder = root / self.serial
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._lock = _hold(self.folder, self.serial)
+        try:
+            self._numbers = read_numbers(self.profile, board_key(seed))
+            self._file = _open_board(self.folder, self.profile, seed, chips)
+            self.outcomes = OutcomeRing(self._file.arrays)
+            self.timing = Timing.of(self.profile)
+            self.registers = Registers.of(self.profile, chips)
+            self.chips = [self._open_chip(index) for index in range(chips)]
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def __enter__(self) -> SimulatedBoard:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Bring the state to the disk and let others serve the board."""
+        self.registers.make_safe()
+        self._file.flush()
+        for chip in self.chips:
+            chip.flush()
+        self._lock.release()
+
+    # --- the board's own ---------------------------------------------------------------------
+
+    @property
+    def clock_ns(self) -> int:
+        """Board time."""
+        return int(self._file.arrays["clock_ns"][0])
+
+    @clock_ns.setter
+    def clock_ns(self, time_ns: int) -> None:
+        self._file.arrays["clock_ns"][0] = time_ns
+
+    @property
+    def temperature_mk(self) -> int:
+        """Temperature of board and chips, mK."""
+        return int(self.profile.environment.temperature_k.value * 1000)
+
+    def next_session(self) -> int:
+        """Count sessions, from 1, across restarts."""
+        self._file.arrays["session"][0] += 1
+        return int(self._file.arrays["session"][0])
+
+    def replace_chip(self, index: int, defects: Defects = Defects()) -> None:  # noqa: B008
+        """Put a fresh chip into a socket; the old one is gone.
+
+        Raises
+        ------
+        NoSuchBoard
+            There is no such socket, or the defects do not fit.
+        """
+        if not 0 <= index < len(self.chips):
+            raise NoSuchBoard(
+                f"{self.serial} has no chip {index}, only 0 to {len(self.chips) - 1}."
+            )
+        path = chip_path(self.folder, index)
+        old = macro.open_chip(path, self.profile, self.seed, index, writable=False)
+        generation = old.identity.generation + 1
+        macro.make_chip(path, self.profile, self.seed, index, generation, defects)
+        self.chips[index] = self._open_chip(index)
+
+    # --- operations: what was checked is done, registers follow, the clock moves ----------------
+
+    def form(self, frame: FrameId, chip: int, pulses: Pulses) -> int:
+        """Fire FORM pulses; returns how many cells were pulsed.
+
+        The outcome is recorded under the frame's name. Afterwards word lines and rails are at
+        zero; the switches keep the pattern of the last pulse.
+        """
+        count = len(pulses.row)
+        progress = self.outcomes.intend(*frame, chip, Operation.FORM, count)
+        pulsed = self.chips[chip].form(pulses, progress)
+        mask = np.unpackbits(pulses.masks[-1], bitorder="little")
+        self._switch(chip, np.where(mask, LineState.RAIL_A, LineState.RAIL_B), count)
+        self.clock_ns += self.timing.pulses_ns(pulses.width_ns)
+        self.outcomes.complete(progress)
+        return pulsed
+
+    def read(
+        self,
+        chip: int,
+        rows: Int64Array,
+        columns: Int64Array,
+        reads: int,
+        range_index: int,
+        words: int,
+    ) -> Generator[ReadPart, None, None]:
+        """Measure cells, at most `words` conversions each time a part is asked for.
+
+        Parts end where a row ends, if they have room for a row. Left early, the rest is not
+        measured and the clock stays where the last part ended.
+        """
+        start_ns = self.clock_ns
+        macro = self.chips[chip]
+        plan = self.timing.read(rows, len(columns), range_index)
+        block = macro.block(rows, columns, range_index)
+        part = words - words % len(columns) if words > len(columns) else words
+        total = reads * len(rows) * len(columns)
+        stop = 0
+        while stop < total:
+            start, stop = stop, min(stop + part, total)
+            codes, saturated = macro.read(block, start, stop)
+            self.clock_ns = max(self.clock_ns, start_ns + plan.after_ns(stop - 1))
+            yield ReadPart(start, start_ns + plan.before_ns(start), codes, saturated)
+        self._select(chip, columns[-1:], reads * plan.groups * len(columns))
+
+    def read_points(
+        self, chip: int, rows: Int64Array, columns: Int64Array, range_index: int
+    ) -> UInt16Array:
+        """Measure single cells, in the order given; returns their codes."""
+        codes = self.chips[chip].read_points(rows, columns, range_index).codes
+        self._select(chip, columns[-1:], len(rows))
+        self.clock_ns += self.timing.points_ns(len(rows), range_index)
+        return codes
+
+    def measure_zeros(self, chip: int, rows: Int64Array, range_index: int) -> UInt32Array:
+        """Measure the zeros of these rows with all bit lines grounded; returns the sums."""
+        conversions = self.profile.converters.zero_conversions.value
+        sums = self.chips[chip].measure_zeros(rows, conversions, range_index)
+        self._select(chip, rows[:0], int(self.timing.groups(rows)[-1]) + 1)
+        self.clock_ns += self.timing.zeros_ns(rows, conversions, range_index)
+        return sums
+
+    def _select(self, chip: int, columns: Int64Array, loads: int) -> None:
+        """Leave these bit lines at the read voltage and the others at ground."""
+        lines = np.full(self.profile.array.columns.value, LineState.GND, dtype=np.uint8)
+        lines[columns] = LineState.RAIL_A
+        self._switch(chip, lines, loads)
+
+    def _switch(self, chip: int, lines: UInt8Array, loads: int) -> None:
+        self.registers.lines[chip] = lines
+        self.chips[chip].count_switch_loads(loads)
+
+    def _open_chip(self, index: int) -> Macro:
+        path = chip_path(self.folder, index)
+        if not path.exists():
+            macro.make_chip(path, self.profile, self.seed, index, 0, Defects())
+        return Macro(path, self.profile, self.seed, index, self._numbers)
+
+
+def inspect(
+    root: Path, seed: int, chips: int, index: int, profile_name: str = DEFAULT_PROFILE
+) -> ChipTruth:
+    """Look at a chip from outside, also while another process serves its board.
+
+    Raises
+    ------
+    NoSuchBoard
+        The board has no such socket, or was never opened.
+    StateDamaged
+        The chip's file is damaged.
+    """
+    serial = board_serial(seed, chips)
+    if not 0 <= index < chips:
+        raise NoSuchBoard(f"{serial} has no chip {index}, only 0 to {chips - 1}.")
+    path = chip_path(root / serial, index)
+    return macro.truth(
+        macro.open_chip(path, profile.load(profile_name), seed, index, writable=False)
+    )
+
+
+def board_serial(seed: int, chips: int) -> str:
+    """Serial number of a board, which is also the name of its folder.
+
+    Raises
+    ------
+    NoSuchBoard
+        Seed or number of chips is out of range.
+    """
+    if not 0 <= seed <= MAX_SEED:
+        raise NoSuchBoard(f"A simulated board's seed is 0 to {MAX_SEED}, not {seed}.")
+    if not 1 <= chips <= MAX_CHIPS:
+        raise NoSuchBoard(f"A simulated board has 1 to {MAX_CHIPS} chips, not {chips}.")
+    return f"SIM-{seed}x{chips}"
+
+
+def chip_path(folder: Path, index: int) -> Path:
+    """State file of a chip in the folder of its board."""
+    return folder / f"chip-{index}.state"
+
+
+def _hold(folder: Path, serial: str) -> FileLock:
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise StateHeld(f"Another process serves the simulated board {serial}.") from error
+    return lock
+
+
+def _open_board(folder: Path, profile: Profile, seed: int, chips: int) -> StateFile:
+    path = folder / "board.state"
+    identity = Identity(
+        kind="board",
+        seed=seed,
+        chip=chips,
+        generation=0,
+        profile=profile.name,
+        profile_digest=profile.digest,
+        serial=board_serial(seed, chips),
+    )
+    if not path.exists():
+        state.create(path, identity, _BOARD_LAYOUT, lambda arrays: None)
+    return state.open_state(path, identity, _BOARD_LAYOUT)

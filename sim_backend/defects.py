@@ -1,0 +1,82 @@
+"""Defects of a fresh chip: what to ask for, and where it lies.
+
+Owns the placing. Cells can be named, or asked for by number and are then placed by the chip's
+own key, the same every time. A chip has none unless asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim_backend.cells import CellFlag, UInt8Array, UInt32Array
+from sim_backend.errors import NoSuchBoard
+from sim_backend.randomness import Stream, child
+
+
+@dataclass(frozen=True)
+class Defects:
+    """Defects to build into a chip.
+
+    Attributes
+    ----------
+    shorted, dead : int
+        How many cells conduct before any pulse, or never form, at places of the chip's own.
+    shorted_cells, dead_cells : tuple of (row, column)
+        The same at given places.
+    dead_rows, dead_columns : tuple of int
+        Broken lines; their cells read zero and never form.
+    """
+
+    shorted: int = 0
+    dead: int = 0
+    shorted_cells: tuple[tuple[int, int], ...] = ()
+    dead_cells: tuple[tuple[int, int], ...] = ()
+    dead_rows: tuple[int, ...] = ()
+    dead_columns: tuple[int, ...] = ()
+
+
+def place(
+    defects: Defects, chip_key: int, shorted_ps: int, conductance_ps: UInt32Array, flags: UInt8Array
+) -> None:
+    """Write defects into the arrays, (rows, columns), of a fresh chip.
+
+    Raises
+    ------
+    NoSuchBoard
+        A defect lies outside the array, or more are asked for than there are cells.
+    """
+    try:
+        _mark(flags, CellFlag.SHORTED, defects.shorted_cells)
+        _mark(flags, CellFlag.DEAD, defects.dead_cells)
+        _mark(flags, CellFlag.OPEN, [(row,) for row in defects.dead_rows])
+        _mark(flags.T, CellFlag.OPEN, [(column,) for column in defects.dead_columns])
+    except IndexError as error:
+        raise NoSuchBoard(f"A defect lies outside the array: {error}.") from error
+    if defects.shorted + defects.dead > (flags == 0).sum():
+        raise NoSuchBoard(f"The array has no room for {defects.shorted + defects.dead} defects.")
+    _scatter(flags, CellFlag.SHORTED, defects.shorted, chip_key)
+    _scatter(flags, CellFlag.DEAD, defects.dead, chip_key)
+    conductance_ps[(flags & CellFlag.SHORTED) != 0] = shorted_ps
+
+
+def _mark(flags: UInt8Array, flag: CellFlag, places: Sequence[tuple[int, ...]]) -> None:
+    """Give `flag` to cells, or to whole lines where a place is one number."""
+    for place in places:
+        if min(place) < 0:
+            raise IndexError(f"index {min(place)} is negative")
+        flags[place] |= np.uint8(flag)
+
+
+def _scatter(flags: UInt8Array, flag: CellFlag, count: int, chip_key: int) -> None:
+    """Give `flag` to that many cells without one."""
+    flat = flags.reshape(-1)
+    attempt = 0
+    while count > 0:
+        cell = child(chip_key, Stream.DEFECT, flag, attempt) % flat.size
+        attempt += 1
+        if flat[cell] == 0:
+            flat[cell] = flag
+            count -= 1

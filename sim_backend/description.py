@@ -1,0 +1,83 @@
+"""What the board says of itself: DESCRIBE and HELLO, from its profile.
+
+Owns the conversion from the profile's units to those of the wire. The firmware checks its
+limits against this description, so what it enforces is what it says.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from importlib.metadata import version
+
+from firmware_protocol.board_session import BoardFacts
+from firmware_protocol.messages import (
+    MAX_RANGES,
+    DescribeReply,
+    EnvelopeFacts,
+    Feature,
+    RailFacts,
+    RangeFacts,
+)
+from sim_backend.fixedpoint import scaled
+from sim_backend.profile import Envelope, Profile, Rail
+
+_NOT_THERE = EnvelopeFacts(0, 0, 0, 0, 0, 0)
+
+
+def describe(profile: Profile) -> DescribeReply:
+    """Answer to DESCRIBE. SET and RESET are marked as operations the board does not have."""
+    converters, rails = profile.converters, profile.rails
+    ranges = tuple(
+        RangeFacts(_micro(r.per_code_uS.value), r.settle_ns.value) for r in converters.ranges
+    )
+    return DescribeReply(
+        rows=profile.array.rows.value,
+        columns=profile.array.columns.value,
+        adc_channels=converters.channels.value,
+        adc_bits=converters.adc_bits.value,
+        dac_bits=converters.dac_bits.value,
+        zero_conversions=converters.zero_conversions.value,
+        code_pedestal=converters.pedestal.value,
+        max_pulse_rows=profile.limits.pulse_rows.value,
+        max_points=profile.limits.points.value,
+        reserved=0,
+        read_voltage_uv=_micro(profile.reading.voltage_v.value),
+        conversion_ns=converters.conversion_ns.value,
+        switch_load_ns=profile.switches.load_ns.value,
+        dac_settle_ns=converters.dac_settle_ns.value,
+        word_threshold_uv=_micro(profile.word_lines.threshold_v.value),
+        compliance_per_volt_na=_nano(profile.word_lines.compliance_a_per_v.value),
+        inhibit_tolerance_uv=_micro(profile.limits.inhibit_tolerance_v.value),
+        rails=(_rail(rails.SOURCE), _rail(rails.WORD), _rail(rails.RAIL_A), _rail(rails.RAIL_B)),
+        ranges=(*ranges, *[RangeFacts(0, 0)] * MAX_RANGES)[:MAX_RANGES],  # type: ignore[arg-type]
+        envelopes=(_envelope(profile.envelopes.FORM), _NOT_THERE, _NOT_THERE),
+    )
+
+
+def board_facts(profile: Profile, serial: str, chips: int) -> BoardFacts:
+    """Identity of a board, for HELLO."""
+    firmware = f"sim {version('rramhil')}"
+    return BoardFacts(profile.board, serial, firmware, Feature.SIMULATED, chips)
+
+
+def _rail(rail: Rail) -> RailFacts:
+    return RailFacts(_micro(rail.full_scale_v.value), _micro(rail.limit_a.value))
+
+
+def _envelope(envelope: Envelope) -> EnvelopeFacts:
+    return EnvelopeFacts(
+        voltage_min_uv=_micro(envelope.voltage_min_v.value),
+        voltage_max_uv=_micro(envelope.voltage_max_v.value),
+        width_min_ns=envelope.width_min_ns.value,
+        width_max_ns=envelope.width_max_ns.value,
+        compliance_min_na=_nano(envelope.compliance_min_a.value),
+        compliance_max_na=_nano(envelope.compliance_max_a.value),
+    )
+
+
+def _micro(value: Decimal) -> int:
+    return scaled(value, 10**6)
+
+
+def _nano(value: Decimal) -> int:
+    return scaled(value, 10**9)

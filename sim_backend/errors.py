@@ -1,0 +1,27 @@
+"""What can go wrong when a simulated board or its profile is opened.
+
+Owns the exception types of this package; each is one sentence a person can act on. Errors of
+the wire (a refused command) are not exceptions of this package: they are replies.
+"""
+
+from __future__ import annotations
+
+
+class SimError(Exception):
+    """Base of the errors below."""
+
+
+class ProfileError(SimError):
+    """A board profile, or a table that belongs to the package, is missing or does not check."""
+
+
+class NoSuchBoard(SimError):
+    """A board or chip was asked for that cannot be simulated, or that nobody has made yet."""
+
+
+class StateHeld(SimError):
+    """Another process serves this simulated board."""
+
+
+class StateDamaged(SimError):
+    """A state file is damaged, of another version, or belongs to another chip or profile."""

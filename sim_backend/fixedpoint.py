@@ -1,0 +1,126 @@
+"""The integers of the kernels, derived once from a profile's exact decimals.
+
+Decimal arithmetic, its logarithm included, is correctly rounded by specification, so every
+machine derives the same integers; no float takes part. Owns all scales between the profile's
+units and the kernels': microvolt, nanoampere, picosiemens, 1/65536 of a code.
+"""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_EVEN, Context, Decimal, localcontext
+from typing import NamedTuple
+
+import numpy as np
+
+from sim_backend.profile import Profile
+from sim_backend.randomness import Stream, child
+from sim_backend.tables import NORMAL_BITS
+
+CODE_BITS = 16
+"""Fraction bits of a code inside the read path."""
+GAIN_BITS = 26
+"""Fraction bits of a gain: a code of the finest range keeps 29 bits, and no product overflows."""
+SLOPE_BITS = 16
+"""Fraction bits of the breakdown voltage's slope and of its logarithm."""
+
+_CONTEXT = Context(prec=50, rounding=ROUND_HALF_EVEN)
+Int64Array = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
+
+
+class FormingNumbers(NamedTuple):
+    """Forming in integers."""
+
+    breakdown_mean_uv: int
+    breakdown_sd_uv: int
+    slope_uv_per_octave: int
+    """In 2^-16 uV."""
+    reference_width_ns: int
+    formed_log2_mean: int
+    """Of the conductance in pS, in 2^-20, as the three below."""
+    formed_log2_sd: int
+    unformed_log2_mean: int
+    unformed_log2_sd: int
+    reference_compliance_na: int
+    shorted_ps: int
+
+
+class ReadNumbers(NamedTuple):
+    """Read path in integers; a code is 65536 here."""
+
+    gain: Int64Array
+    """(channels, ranges): code per pS, in 2^-26."""
+    offset: Int64Array
+    """(channels, ranges): offset at the ADC's input."""
+    noise: int
+    """Of the conductance, relative, in 2^-20."""
+    adc_noise: int
+    pedestal: int
+    """In whole codes, as `top`."""
+    top: int
+
+
+def forming_numbers(profile: Profile) -> FormingNumbers:
+    """Integers of the forming kernel."""
+    facts = profile.forming
+    with localcontext(_CONTEXT):
+        formed = _log2_moments(facts.conductance_mean_uS.value, facts.conductance_sd_uS.value)
+        unformed = _log2_moments(facts.unformed_mean_uS.value, facts.unformed_sd_uS.value)
+        octave_v = facts.slope_v_per_decade.value * Decimal(2).log10()
+    return FormingNumbers(
+        breakdown_mean_uv=scaled(facts.breakdown_mean_v.value, 1_000_000),
+        breakdown_sd_uv=scaled(facts.breakdown_sd_v.value, 1_000_000),
+        slope_uv_per_octave=scaled(octave_v, 1_000_000 << SLOPE_BITS),
+        reference_width_ns=facts.reference_width_ns.value,
+        formed_log2_mean=formed[0],
+        formed_log2_sd=formed[1],
+        unformed_log2_mean=unformed[0],
+        unformed_log2_sd=unformed[1],
+        reference_compliance_na=scaled(facts.reference_compliance_a.value, 10**9),
+        shorted_ps=scaled(facts.shorted_uS.value, 1_000_000),
+    )
+
+
+def read_numbers(profile: Profile, board_key: int) -> ReadNumbers:
+    """Integers of the read path; offsets are drawn from the board's key."""
+    facts = profile.converters
+    channels, ranges = facts.channels.value, facts.ranges
+    with localcontext(_CONTEXT):
+        gains = [
+            scaled(1 / (r.per_code_uS.value * 10**6), 1 << (CODE_BITS + GAIN_BITS)) for r in ranges
+        ]
+        code_v = facts.adc_span_v.value / (1 << facts.adc_bits.value)
+        most = scaled(facts.tia_offset_v.value / code_v, 1 << CODE_BITS)
+    offsets = [
+        [_uniform(child(board_key, Stream.TIA_OFFSET, b, r), most) for r in range(len(ranges))]
+        for b in range(channels)
+    ]
+    return ReadNumbers(
+        gain=np.array([gains] * channels, dtype=np.int64),
+        offset=np.array(offsets, dtype=np.int64),
+        noise=scaled(profile.reading.noise_relative.value, 1 << NORMAL_BITS),
+        adc_noise=scaled(facts.adc_noise_codes.value, 1 << CODE_BITS),
+        pedestal=facts.pedestal.value,
+        top=(1 << facts.adc_bits.value) - 1,
+    )
+
+
+def scaled(value: Decimal, units: int) -> int:
+    """`value` in 1/units, rounded to the nearest integer (ties to even)."""
+    with localcontext(_CONTEXT):
+        return int((value * units).to_integral_value())
+
+
+def _log2_moments(mean_uS: Decimal, sd_uS: Decimal) -> tuple[int, int]:
+    """Mean and sd of log2 of a lognormal conductance in pS, in 2^-20.
+
+    A lognormal of mean m and sd s has var(ln) = ln(1 + s^2 / m^2) and mean(ln) = ln m - var / 2.
+    """
+    variance = (1 + (sd_uS / mean_uS) ** 2).ln()
+    mean = (mean_uS * 10**6).ln() - variance / 2
+    ln2 = Decimal(2).ln()
+    return scaled(mean / ln2, 1 << NORMAL_BITS), scaled(variance.sqrt() / ln2, 1 << NORMAL_BITS)
+
+
+def _uniform(bits: int, most: int) -> int:
+    """Integer between -most and +most, from the upper half of 64 random bits."""
+    return ((bits >> 32) * (2 * most + 1) >> 32) - most

@@ -1,0 +1,282 @@
+"""One chip: its state file, the keys of its randomness, and the caches of its read path.
+
+Owns what pulses and conversions do to the non-volatile state; a cached row is dropped when a
+pulse touches it. Knows no DAC code, no limit, no time and no wire. Operations that come later
+(SET, RESET, multiply with wires, ageing) belong here beside `form` and `read`, their kernels
+beside those of `cells` and `readpath`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from sim_backend import cells, defects, fixedpoint, readpath, tables
+from sim_backend.cells import CellKeys, Cells, Progress, Pulses, UInt16Array, UInt32Array
+from sim_backend.defects import Defects
+from sim_backend.errors import NoSuchBoard
+from sim_backend.fixedpoint import Int64Array, ReadNumbers
+from sim_backend.profile import Profile
+from sim_backend.randomness import Stream, child, children
+from sim_backend.readpath import Block, Lines, NoiseKeys
+from sim_backend.state import Arrays, ArraySpec, Identity, Layout, StateFile, create, open_state
+
+
+class Codes(NamedTuple):
+    """Codes of a part of a read, and how many of them lie at either end of the scale."""
+
+    codes: UInt16Array
+    saturated: int
+
+
+class Macro:
+    """A chip in a socket of the simulated board.
+
+    Parameters
+    ----------
+    path : Path
+        State file; it must exist (`make_chip`).
+    profile : Profile
+    seed : int
+        Of the board.
+    index : int
+        Socket.
+    numbers : ReadNumbers
+        Of the board's read path.
+    """
+
+    def __init__(
+        self, path: Path, profile: Profile, seed: int, index: int, numbers: ReadNumbers
+    ) -> None:
+        self._file = open_chip(path, profile, seed, index)
+        arrays = self._file.arrays
+        self.serial = self._file.identity.serial
+        self.cells = _cells(arrays)
+        self._arrays = arrays
+        key = _chip_key(seed, index, self._file.identity.generation)
+        rows = len(self.cells.flags)
+        self._cell_keys = CellKeys(
+            np.uint64(child(key, Stream.BREAKDOWN)), np.uint64(child(key, Stream.FORMED))
+        )
+        self._noise_keys = NoiseKeys(
+            children(child(key, Stream.CONVERSION), rows),
+            children(child(key, Stream.CONVERSION_TAIL), rows),
+        )
+        self._forming = fixedpoint.forming_numbers(profile)
+        self._read = numbers
+        self._tables = tables.load()
+        self._lines: dict[int, Lines] = {}
+        self._fresh = np.zeros((len(profile.converters.ranges), rows), dtype=np.bool_)
+
+    # --- pulses ------------------------------------------------------------------------------
+
+    def form(self, pulses: Pulses, progress: Progress) -> int:
+        """Fire electroforming pulses; returns how many selected cells were pulsed."""
+        self._fresh[:, pulses.row] = False
+        return cells.form(
+            self.cells, pulses, self._cell_keys, self._forming, self._tables, progress
+        )
+
+    # --- conversions -------------------------------------------------------------------------
+
+    def block(self, rows: Int64Array, columns: Int64Array, range_index: int) -> Block:
+        """Prepare a read of these rows and columns, each ascending and at least one."""
+        lines = self._prepared(rows, range_index)
+        return readpath.block(rows, columns, self._counts, lines)
+
+    def read(self, block: Block, start: int, stop: int) -> Codes:
+        """Measure conversions `start` to `stop` of a read, in the order (read, row, column).
+
+        Each is measured once: the next call must go on where this one stopped.
+        """
+        out = np.empty(stop - start, dtype=np.uint16)
+        saturated = readpath.read(start, stop, block, self._noise_keys, self._tables.normal, out)
+        rows, width = block.level.shape
+        reads, rest = divmod(stop, rows * width)
+        partial = np.clip(rest - np.arange(rows) * width, 0, width)
+        self._counts[block.rows] = block.counts + (reads * width + partial).astype(np.uint64)
+        return Codes(out, saturated)
+
+    def read_points(self, rows: Int64Array, columns: Int64Array, range_index: int) -> Codes:
+        """Measure single cells, in the order given."""
+        lines = self._prepared(rows, range_index)
+        out = np.empty(len(rows), dtype=np.uint16)
+        saturated = readpath.read_points(
+            rows, columns, self._counts, lines, self._noise_keys, self._tables.normal, out
+        )
+        return Codes(out, saturated)
+
+    def measure_zeros(self, rows: Int64Array, conversions: int, range_index: int) -> UInt32Array:
+        """Sum dark conversions of each row, keep the sums in the registers and return them."""
+        lines = self._prepared(rows, range_index)
+        sums = np.empty(len(rows), dtype=np.uint32)
+        keys, normal = self._noise_keys, self._tables.normal
+        readpath.read_dark(rows, conversions, self._counts, lines, keys, normal, sums)
+        self._arrays["zero_sums"][range_index, rows] = sums
+        return sums
+
+    def zeros(self, rows: Int64Array, range_index: int) -> UInt32Array:
+        """Zero registers of these rows; 0 where none was ever measured."""
+        return self._arrays["zero_sums"][range_index, rows]
+
+    # --- counts ------------------------------------------------------------------------------
+
+    def pulse_totals(self) -> tuple[int, int, int]:
+        """FORM, SET and RESET pulses of all cells together, since the chip was made."""
+        form, set_, reset = (
+            int(counts.sum(dtype=np.uint64))
+            for counts in (self.cells.form_pulses, self.cells.set_pulses, self.cells.reset_pulses)
+        )
+        return form, set_, reset
+
+    @property
+    def conversions(self) -> int:
+        """Conversions since the chip was made."""
+        return int(self._counts.sum())
+
+    @property
+    def switch_loads(self) -> int:
+        """Loads of the bit-line switches since the chip was made."""
+        return int(self._arrays["switch_loads"][0])
+
+    def count_switch_loads(self, loads: int) -> None:
+        """Add to `switch_loads`."""
+        self._arrays["switch_loads"][0] += loads
+
+    def flush(self) -> None:
+        """Bring the state to the disk."""
+        self._file.flush()
+
+    @property
+    def _counts(self) -> readpath.UInt64Array:
+        return self._arrays["conversions"]
+
+    def _prepared(self, rows: Int64Array, range_index: int) -> Lines:
+        """Lines of a range, up to date for these rows."""
+        lines = self._lines.get(range_index)
+        if lines is None:
+            shape = self.cells.flags.shape
+            lines = self._lines[range_index] = Lines(
+                level=np.zeros(shape, dtype=np.int32),
+                spread=np.zeros(shape, dtype=np.int32),
+                dark=np.zeros(shape[0], dtype=np.int32),
+                dark_spread=self._read.adc_noise,
+                top=self._read.top,
+            )
+        fresh = self._fresh[range_index]
+        stale = np.unique(rows[~fresh[rows]])
+        if len(stale):
+            state = self.cells
+            readpath.prepare(
+                stale, range_index, state.conductance_ps, state.flags, self._read, lines
+            )
+            fresh[stale] = True
+        return lines
+
+
+def make_chip(
+    path: Path, profile: Profile, seed: int, index: int, generation: int, faults: Defects
+) -> None:
+    """Write the state file of a fresh chip, replacing the one that is there."""
+    key = _chip_key(seed, index, generation)
+    numbers = fixedpoint.forming_numbers(profile)
+
+    def fill(arrays: Arrays) -> None:
+        state = _cells(arrays)
+        unformed = np.uint64(child(key, Stream.UNFORMED))
+        cells.fill_unformed(state.conductance_ps, unformed, numbers, tables.load())
+        defects.place(faults, key, numbers.shorted_ps, state.conductance_ps, state.flags)
+
+    identity = _identity(profile, seed, index, generation)
+    create(path, identity, _layout(profile), fill)
+
+
+def open_chip(
+    path: Path, profile: Profile, seed: int, index: int, *, writable: bool = True
+) -> StateFile:
+    """Open a chip's state file; see `state.open_state`."""
+    return open_state(path, _identity(profile, seed, index, 0), _layout(profile), writable=writable)
+
+
+class ChipTruth(NamedTuple):
+    """What is true of a chip, which no measurement shows; for people and tests.
+
+    Attributes
+    ----------
+    serial : str
+    form_pulses_min, form_pulses_max : int
+        Over the cells.
+    form_pulses_total, set_pulses, reset_pulses : int
+        Over all cells together.
+    formed : int
+        Cells whose dielectric has broken down.
+    conversions, switch_loads : int
+    cells : Cells
+        The state itself, read-only; it follows what a serving process does.
+    """
+
+    serial: str
+    form_pulses_min: int
+    form_pulses_max: int
+    form_pulses_total: int
+    set_pulses: int
+    reset_pulses: int
+    formed: int
+    conversions: int
+    switch_loads: int
+    cells: Cells
+
+
+def truth(file: StateFile) -> ChipTruth:
+    """Sum up an open chip."""
+    state = _cells(file.arrays)
+    return ChipTruth(
+        serial=file.identity.serial,
+        form_pulses_min=int(state.form_pulses.min()),
+        form_pulses_max=int(state.form_pulses.max()),
+        form_pulses_total=int(state.form_pulses.sum(dtype=np.uint64)),
+        set_pulses=int(state.set_pulses.sum(dtype=np.uint64)),
+        reset_pulses=int(state.reset_pulses.sum(dtype=np.uint64)),
+        formed=int(np.count_nonzero(state.flags & cells.FORMED)),
+        conversions=int(file.arrays["conversions"].sum()),
+        switch_loads=int(file.arrays["switch_loads"][0]),
+        cells=state,
+    )
+
+
+def _identity(profile: Profile, seed: int, index: int, generation: int) -> Identity:
+    return Identity(
+        kind="chip",
+        seed=seed,
+        chip=index,
+        generation=generation,
+        profile=profile.name,
+        profile_digest=profile.digest,
+        serial=f"R40-{seed}-{index}-{generation}",
+    )
+
+
+def _layout(profile: Profile) -> Layout:
+    rows, columns = profile.array.rows.value, profile.array.columns.value
+    return {
+        "conductance_ps": ArraySpec("<u4", (rows, columns)),
+        "flags": ArraySpec("u1", (rows, columns)),
+        "form_pulses": ArraySpec("<u4", (rows, columns)),
+        "set_pulses": ArraySpec("<u4", (rows, columns)),
+        "reset_pulses": ArraySpec("<u4", (rows, columns)),
+        "conversions": ArraySpec("<u8", (rows,)),
+        "zero_sums": ArraySpec("<u4", (len(profile.converters.ranges), rows)),
+        "switch_loads": ArraySpec("<u8", (1,)),
+    }
+
+
+def _cells(arrays: Arrays) -> Cells:
+    return Cells(*(arrays[name] for name in Cells._fields))
+
+
+def _chip_key(seed: int, index: int, generation: int) -> int:
+    if index < 0 or generation < 0:
+        raise NoSuchBoard(f"There is no chip {index} of generation {generation}.")
+    return child(child(seed, 0), Stream.CHIP, index, generation)

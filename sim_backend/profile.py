@@ -1,0 +1,228 @@
+"""The board profile: every number of the simulated board, each with its source.
+
+Owns the shape of `profiles/*.toml` and checks it. Values are `int`, `str` or exact `Decimal`,
+in the unit that ends the name; the integers which the kernels use are derived in
+`fixedpoint`. Knows no kernel and no state.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from decimal import Decimal
+from functools import cache
+from importlib import resources
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from sim_backend.errors import ProfileError
+
+T = TypeVar("T")
+
+Source = Literal["measured", "datasheet", "paper", "assumed"]
+Positive = Annotated[Decimal, Field(gt=0)]
+Count = Annotated[int, Field(gt=0)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Fact(_Part, Generic[T]):
+    """One number of the profile: its value, where it comes from, and a remark."""
+
+    value: T
+    source: Source
+    note: str = ""
+
+
+class Array(_Part):
+    """Geometry of the macro."""
+
+    rows: Fact[Count]
+    columns: Fact[Count]
+    line_order: Fact[Literal["identity"]]
+
+
+class Forming(_Part):
+    """Statistics of breakdown and of the conductance that follows it."""
+
+    breakdown_mean_v: Fact[Positive]
+    breakdown_sd_v: Fact[Positive]
+    reference_width_ns: Fact[Count]
+    slope_v_per_decade: Fact[Positive]
+    conductance_mean_uS: Fact[Positive]
+    conductance_sd_uS: Fact[Positive]
+    reference_compliance_a: Fact[Positive]
+    unformed_mean_uS: Fact[Positive]
+    unformed_sd_uS: Fact[Positive]
+    shorted_uS: Fact[Positive]
+
+
+class Rail(_Part):
+    """One supply rail behind a DAC channel."""
+
+    full_scale_v: Fact[Positive]
+    limit_a: Fact[Positive]
+
+
+class Rails(_Part):
+    """The rails, in the order of the protocol's `Rail` and of the DAC registers."""
+
+    SOURCE: Rail
+    WORD: Rail
+    RAIL_A: Rail
+    RAIL_B: Rail
+
+
+class Range(_Part):
+    """One gain range of the transimpedance amplifiers."""
+
+    per_code_uS: Fact[Positive]
+    settle_ns: Fact[Count]
+
+
+class Converters(_Part):
+    """DACs, ADCs and the amplifiers in front of them."""
+
+    dac_bits: Fact[Count]
+    dac_settle_ns: Fact[Count]
+    adc_bits: Fact[Count]
+    adc_span_v: Fact[Positive]
+    adc_noise_codes: Fact[Positive]
+    conversion_ns: Fact[Count]
+    channels: Fact[Count]
+    pedestal: Fact[Count]
+    zero_conversions: Fact[Count]
+    tia_offset_v: Fact[Positive]
+    ranges: Annotated[tuple[Range, ...], Field(min_length=1, max_length=4)]
+
+
+class Reading(_Part):
+    """How cells are read."""
+
+    voltage_v: Fact[Positive]
+    noise_relative: Fact[Positive]
+
+
+class Switches(_Part):
+    """Bit-line switches and their shift registers."""
+
+    chains: Fact[Count]
+    load_ns: Fact[Count]
+    path_ohm: Fact[Count]
+
+
+class WordLines(_Part):
+    """The selecting transistors: gate voltage to compliance current."""
+
+    threshold_v: Fact[Positive]
+    compliance_a_per_v: Fact[Positive]
+    full_on_v: Fact[Positive]
+
+
+class Envelope(_Part):
+    """Safe region of one pulse operation."""
+
+    voltage_min_v: Fact[Positive]
+    voltage_max_v: Fact[Positive]
+    width_min_ns: Fact[Count]
+    width_max_ns: Fact[Count]
+    compliance_min_a: Fact[Positive]
+    compliance_max_a: Fact[Positive]
+
+
+class Envelopes(_Part):
+    """Envelopes of the operations that this board carries out."""
+
+    FORM: Envelope
+
+
+class Limits(_Part):
+    """Limits of the board that are not part of an envelope."""
+
+    points: Fact[Count]
+    pulse_rows: Fact[Count]
+    inhibit_tolerance_v: Fact[Positive]
+
+
+class Environment(_Part):
+    """Where the board stands when it is first switched on."""
+
+    temperature_k: Fact[Positive]
+
+
+class Profile(_Part):
+    """A whole board; `load` reads one by name."""
+
+    name: str
+    board: str
+    array: Array
+    forming: Forming
+    rails: Rails
+    converters: Converters
+    reading: Reading
+    switches: Switches
+    word_lines: WordLines
+    envelopes: Envelopes
+    limits: Limits
+    environment: Environment
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over names and values; sources and notes may change without changing it."""
+        values = _values(self.model_dump())
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+@cache
+def load(name: str) -> Profile:
+    """Read a profile that ships with the package.
+
+    Parameters
+    ----------
+    name : str
+        File name without `.toml`, e.g. "rram40_256k".
+
+    Raises
+    ------
+    ProfileError
+        There is no such profile, or it does not say what a profile must say.
+    """
+    file = resources.files("sim_backend") / "profiles" / f"{name}.toml"
+    if not name.isidentifier() or not file.is_file():
+        raise ProfileError(f"There is no board profile named {name!r}.")
+    return parse(file.read_text(encoding="utf-8"), name)
+
+
+def parse(text: str, name: str) -> Profile:
+    """Read a profile from the text of its TOML file; `name` appears in errors.
+
+    Raises
+    ------
+    ProfileError
+        The text is no TOML, or a value is missing, unknown or out of range.
+    """
+    try:
+        return Profile.model_validate(tomllib.loads(text, parse_float=Decimal))
+    except tomllib.TOMLDecodeError as error:
+        raise ProfileError(f"Profile {name!r} is not valid TOML: {error}.") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise ProfileError(f"Profile {name!r}, {place}: {first['msg']}.") from error
+
+
+def _values(part: Any) -> Any:
+    """Strip a dumped profile down to names and values, decimals normalised to text."""
+    if isinstance(part, dict):
+        if "source" in part:
+            return _values(part["value"])
+        return {key: _values(value) for key, value in part.items()}
+    if isinstance(part, list | tuple):
+        return [_values(item) for item in part]
+    if isinstance(part, Decimal):
+        return f"{part.normalize():f}"
+    return part

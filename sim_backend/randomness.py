@@ -1,0 +1,83 @@
+"""Random numbers keyed by what is drawn, the same on every machine.
+
+A key is 64 bits; `derive(key, number)` gives the key of one thing inside another: chip inside
+board, stream inside chip, cell inside stream, pulse inside cell. The last derivation is the
+random number itself, so nothing depends on sessions, batches, threads or call order.
+
+The step is one of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014): add a multiple of the golden
+ratio, then a finaliser in which every input bit flips every output bit with probability near
+one half. Everything is integer arithmetic modulo 2^64.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import numpy as np
+
+from sim_backend._jit import Word, kernel
+
+_MASK = (1 << 64) - 1
+_GOLDEN = 0x9E3779B97F4A7C15
+_FIRST = 0xBF58476D1CE4E5B9
+_SECOND = 0x94D049BB133111EB
+
+GOLDEN = np.uint64(_GOLDEN)
+FIRST = np.uint64(_FIRST)
+SECOND = np.uint64(_SECOND)
+
+
+class Stream(IntEnum):
+    """What is drawn. Numbers are part of the bits: never reuse or renumber one."""
+
+    CHIP = 1
+    """(board, chip socket, generation) -> the chip's key."""
+    BREAKDOWN = 2
+    """(chip, cell) -> breakdown voltage."""
+    UNFORMED = 3
+    """(chip, cell) -> conductance before the first pulse."""
+    FORMED = 4
+    """(chip, cell, its FORM count) -> conductance after breakdown."""
+    CONVERSION = 5
+    """(chip, row, its conversion count) -> noise; one number serves four conversions."""
+    CONVERSION_TAIL = 6
+    """(chip, row, its conversion count) -> refinement of an extreme draw."""
+    DEFECT = 7
+    """(chip, kind, attempt) -> place of a defect that was asked for by number."""
+    TIA_OFFSET = 8
+    """(board, channel, range) -> offset at the ADC's input."""
+
+
+def board_key(seed: int) -> int:
+    """Key of a board with this seed.
+
+    Parameters
+    ----------
+    seed : int
+        0 to 2^64 - 1.
+    """
+    return child(seed, 0)
+
+
+def child(key: int, *numbers: int) -> int:
+    """Key of a thing inside another, by Python integers; the same as `derive` repeated."""
+    for number in numbers:
+        mixed = (key + (number + 1) * _GOLDEN) & _MASK
+        mixed = ((mixed ^ (mixed >> 30)) * _FIRST) & _MASK
+        mixed = ((mixed ^ (mixed >> 27)) * _SECOND) & _MASK
+        key = mixed ^ (mixed >> 31)
+    return key
+
+
+def children(key: int, count: int) -> np.ndarray:
+    """Keys of things 0 to count - 1 inside another, as (count,) uint64."""
+    return np.array([child(key, number) for number in range(count)], dtype=np.uint64)
+
+
+@kernel
+def derive(key: Word, number: Word) -> Word:
+    """Key of thing `number` inside the thing with this key; also the random number itself."""
+    mixed = key + (number + np.uint64(1)) * GOLDEN
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * FIRST
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * SECOND
+    return mixed ^ (mixed >> np.uint64(31))

@@ -1,0 +1,317 @@
+"""The read path: from conductances to the 14-bit codes that leave the board.
+
+Owns gain, offset, noise, pedestal, quantisation and clipping. Does not know pulses, files,
+time or the wire. All values are integers: inside, a code is 65536; `Lines` caches for each
+cell what it reads on average and how far that spreads, so that a conversion is one random
+number, one multiplication and a clip.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from sim_backend._jit import Integer, Word, kernel
+from sim_backend.cells import OPEN, UInt8Array, UInt16Array, UInt32Array
+from sim_backend.distributions import is_extreme, place_in
+from sim_backend.fixedpoint import CODE_BITS, GAIN_BITS, Int64Array, ReadNumbers
+from sim_backend.randomness import derive
+from sim_backend.tables import NORMAL_BITS, Int32Array
+
+UInt64Array = np.ndarray[tuple[int, ...], np.dtype[np.uint64]]
+
+_CAP = 30_000 << 16
+"""Currents above this, nearly twice the converter's scale, saturate whatever the noise."""
+_CODE_HALF = 1 << (CODE_BITS - 1)
+_GAIN_HALF = 1 << (GAIN_BITS - 1)
+_NOISE_HALF = 1 << (NORMAL_BITS - 1)
+
+
+class Lines(NamedTuple):
+    """What conversions of one chip in one range give, before noise; see `prepare`.
+
+    Attributes
+    ----------
+    level : (rows, columns) int32
+        Mean reading with pedestal and offset, plus the half code that rounds; 65536 a code.
+    spread : (rows, columns) int32
+        Standard deviation of a conversion; 65536 a code.
+    dark : (rows,) int32
+        As `level`, all bit lines grounded.
+    dark_spread : int
+    top : int
+        Largest code.
+    """
+
+    level: Int32Array
+    spread: Int32Array
+    dark: Int32Array
+    dark_spread: int
+    top: int
+
+
+class NoiseKeys(NamedTuple):
+    """Keys of the conversions' noise; a key a row, (rows,) uint64."""
+
+    conversion: UInt64Array
+    tail: UInt64Array
+
+
+class Block(NamedTuple):
+    """What a read measures: R rows of C columns, each row's conversions in one sequence.
+
+    Attributes
+    ----------
+    rows : (R,) int64
+    counts : (R,) uint64
+        Conversions each row had before the read.
+    level, spread : (R, C) int32
+        The part of `Lines` that is read.
+    top : int
+    """
+
+    rows: Int64Array
+    counts: UInt64Array
+    level: Int32Array
+    spread: Int32Array
+    top: int
+
+
+def block(rows: Int64Array, columns: Int64Array, counts: UInt64Array, lines: Lines) -> Block:
+    """Cut the rows and columns that a read measures out of a chip's lines.
+
+    Parameters
+    ----------
+    rows, columns : (R,) and (C,) int64
+        Ascending.
+    counts : (rows of the chip,) uint64
+        Conversion count of every row; copied.
+    """
+    if (len(rows), len(columns)) == lines.level.shape:
+        return Block(rows, counts[rows], lines.level, lines.spread, lines.top)
+    cut = np.ix_(rows, columns)
+    return Block(rows, counts[rows], lines.level[cut], lines.spread[cut], lines.top)
+
+
+@kernel
+def read(
+    start: Integer,
+    stop: Integer,
+    block: Block,
+    keys: NoiseKeys,
+    normal: Int32Array,
+    out: UInt16Array,
+) -> Integer:
+    """Measure conversions `start` to `stop` of a read, in the order (read, row, column).
+
+    Parameters
+    ----------
+    out : (stop - start,) uint16
+        Receives the codes, 0 to `block.top`.
+
+    Returns
+    -------
+    int
+        How many codes lie at either end of the scale.
+    """
+    rows, width = block.level.shape
+    bits = np.empty(width + 8, dtype=np.uint16)
+    saturated = 0
+    done = start
+    while done < stop:
+        line = done // width
+        begin = done - line * width
+        end = min(width, begin + stop - done)
+        at = line % rows
+        row = block.rows[at]
+        count = block.counts[at] + np.uint64(line // rows * width + begin)
+        codes = out[done - start : done - start + end - begin]
+        own = bits[np.int64(count & np.uint64(3)) :]
+        _draw(keys.conversion[row], count >> np.uint64(2), end - begin, bits)
+        level, spread = block.level[at, begin:end], block.spread[at, begin:end]
+        if _convert(level, spread, own, block.top, normal, codes):
+            _refine(level, spread, own, block.top, normal, keys.tail[row], count, codes)
+        saturated += _saturated(codes, block.top)
+        done += end - begin
+    return saturated
+
+
+@kernel
+def _draw(key: Word, first: Word, conversions: Integer, bits: UInt16Array) -> None:
+    """Noise bits of conversions 4 x `first` and following, three more than asked for."""
+    for block in range((conversions + 6) // 4):
+        four = derive(key, first + np.uint64(block))
+        bits[4 * block] = np.uint16(four)
+        bits[4 * block + 1] = np.uint16(four >> np.uint64(16))
+        bits[4 * block + 2] = np.uint16(four >> np.uint64(32))
+        bits[4 * block + 3] = np.uint16(four >> np.uint64(48))
+
+
+@kernel
+def _convert(
+    level: Int32Array,
+    spread: Int32Array,
+    bits: UInt16Array,
+    top: Integer,
+    normal: Int32Array,
+    out: UInt16Array,
+) -> Integer:
+    """Codes of one row's conversions; returns how many have an extreme draw, yet to refine."""
+    extremes = 0
+    for n in range(out.size):
+        first = np.int64(bits[n])
+        extremes += is_extreme(first)
+        out[n] = quantised(level[n], spread[n], normal[first], top)
+    return extremes
+
+
+@kernel
+def _refine(
+    level: Int32Array,
+    spread: Int32Array,
+    bits: UInt16Array,
+    top: Integer,
+    normal: Int32Array,
+    tail_key: Word,
+    count: Word,
+    out: UInt16Array,
+) -> None:
+    """Convert again where the draw is extreme, with the finer table."""
+    for n in range(out.size):
+        first = np.int64(bits[n])
+        if is_extreme(first):
+            fine = np.int64(derive(tail_key, count + np.uint64(n)) >> np.uint64(52))
+            out[n] = quantised(level[n], spread[n], normal[place_in(first, fine)], top)
+
+
+@kernel
+def _saturated(codes: UInt16Array, top: Integer) -> Integer:
+    """How many codes lie at either end of the scale."""
+    count = 0
+    for n in range(codes.size):
+        count += (codes[n] == 0) | (codes[n] == top)
+    return count
+
+
+@kernel
+def _noise_place(bits: Word, tail_key: Word, count: Word) -> Integer:
+    """Index into `Tables.normal` of a conversion's noise, from its 16 bits."""
+    first = np.int64(bits & np.uint64(0xFFFF))
+    if is_extreme(first):
+        return place_in(first, np.int64(derive(tail_key, count) >> np.uint64(52)))
+    return first
+
+
+@kernel
+def quantised(level: Integer, spread: Integer, number: Integer, top: Integer) -> Integer:
+    """Code of a conversion whose noise is `number` in 2^-20 sd, clipped at both ends."""
+    noise = (np.int64(spread) * np.int64(number) + _NOISE_HALF) >> NORMAL_BITS
+    return min(max((np.int64(level) + noise) >> CODE_BITS, 0), top)
+
+
+@kernel
+def prepare(
+    rows: Int64Array,
+    range_index: Integer,
+    conductance_ps: UInt32Array,
+    flags: UInt8Array,
+    numbers: ReadNumbers,
+    lines: Lines,
+) -> None:
+    """Cache what the cells of these rows read; to be called again after a pulse on a row.
+
+    Parameters
+    ----------
+    rows : (n,) int64
+    conductance_ps, flags : (rows, columns)
+        State of the chip's cells.
+    lines : Lines
+        Its rows of `level`, `spread` and `dark` are written.
+    """
+    for row in rows:
+        channel = row % numbers.gain.shape[0]
+        gain = numbers.gain[channel, range_index]
+        zero = (numbers.pedestal << CODE_BITS) + numbers.offset[channel, range_index] + _CODE_HALF
+        lines.dark[row] = np.int32(zero)
+        for column in range(flags.shape[1]):
+            current = (np.int64(conductance_ps[row, column]) * gain + _GAIN_HALF) >> GAIN_BITS
+            if flags[row, column] & OPEN:
+                current = 0
+            own = (current * numbers.noise) >> NORMAL_BITS
+            if current > _CAP:
+                current, own = _CAP, 0
+            variance = own * own + numbers.adc_noise * numbers.adc_noise
+            spread = np.int64(np.sqrt(np.float64(variance)))
+            lines.level[row, column] = np.int32(current + zero)
+            lines.spread[row, column] = np.int32(spread)
+
+
+@kernel
+def read_points(
+    rows: Int64Array,
+    columns: Int64Array,
+    counts: UInt64Array,
+    lines: Lines,
+    keys: NoiseKeys,
+    normal: Int32Array,
+    out: UInt16Array,
+) -> Integer:
+    """Measure single cells in the order given; returns how many codes saturate.
+
+    Parameters
+    ----------
+    rows, columns : (n,) int64
+    counts : (rows of the chip,) uint64
+        Conversion count of every row; advanced.
+    out : (n,) uint16
+        Receives the codes.
+    """
+    saturated = 0
+    for n in range(rows.size):
+        row, column = rows[n], columns[n]
+        count = counts[row]
+        counts[row] = count + np.uint64(1)
+        number = normal[_place(keys.conversion[row], keys.tail[row], count)]
+        code = quantised(lines.level[row, column], lines.spread[row, column], number, lines.top)
+        out[n] = code
+        saturated += (code == 0) | (code == lines.top)
+    return saturated
+
+
+@kernel
+def read_dark(
+    rows: Int64Array,
+    conversions: Integer,
+    counts: UInt64Array,
+    lines: Lines,
+    keys: NoiseKeys,
+    normal: Int32Array,
+    sums: UInt32Array,
+) -> None:
+    """Sum `conversions` codes of each row with all bit lines grounded.
+
+    Parameters
+    ----------
+    rows : (n,) int64
+    counts : (rows of the chip,) uint64
+        Conversion count of every row; advanced.
+    sums : (n,) uint32
+        Receives the sums.
+    """
+    for n in range(rows.size):
+        row = rows[n]
+        total = 0
+        for _ in range(conversions):
+            number = normal[_place(keys.conversion[row], keys.tail[row], counts[row])]
+            counts[row] += np.uint64(1)
+            total += quantised(lines.dark[row], lines.dark_spread, number, lines.top)
+        sums[n] = np.uint32(total)
+
+
+@kernel
+def _place(key: Word, tail_key: Word, count: Word) -> Integer:
+    """Index into `Tables.normal` of the noise of conversion `count` of a row."""
+    lane = count & np.uint64(3)
+    bits = derive(key, count >> np.uint64(2)) >> (np.uint64(16) * lane)
+    return _noise_place(bits, tail_key, count)

@@ -1,0 +1,107 @@
+"""The read path: what codes say of conductances, with offset, noise, pedestal and clipping."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from firmware_protocol.board_session import FrameId
+from sim_backend.board import SimulatedBoard
+from tests.physics.test_forming import pulses
+
+ALL = np.arange(512)
+PER_CODE_US = (0.00625, 0.05, 0.4)
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> Iterator[SimulatedBoard]:
+    """A chip whose even rows are formed."""
+    with SimulatedBoard(tmp_path, 5, 1) as opened:
+        opened.form(FrameId(1, 1), 0, pulses(ALL[::2], 4.0, 1_000_000))
+        yield opened
+
+
+def codes(board: SimulatedBoard, rows: np.ndarray, reads: int, range_index: int = 0) -> np.ndarray:
+    parts = [p.codes for p in board.read(0, rows, ALL, reads, range_index, 1 << 19)]
+    return np.concatenate(parts).reshape(reads, len(rows), 512)
+
+
+def truth_uS(board: SimulatedBoard) -> np.ndarray:
+    return board.chips[0].cells.conductance_ps / 1e6
+
+
+@pytest.mark.parametrize("range_index", [0, 1, 2])
+def test_codes_less_the_zero_are_the_conductance(board: SimulatedBoard, range_index: int):
+    rows = ALL[:32]
+    zero = board.measure_zeros(0, rows, range_index) / 16
+    read = codes(board, rows, 64, range_index).mean(axis=0)
+    measured_uS = (read - zero[:, None]) * PER_CODE_US[range_index]
+    true_uS = truth_uS(board)[rows]
+    spread_uS = np.hypot(0.02 * true_uS, 0.75 * PER_CODE_US[range_index])
+    error = (measured_uS - true_uS).mean(axis=1)
+    noise = spread_uS.mean(axis=1) / np.sqrt(64 * 512) + 0.75 * PER_CODE_US[range_index] / 4
+    assert (abs(error) < 5 * noise).all()
+
+
+def test_a_read_spreads_by_two_per_cent_of_the_conductance_and_the_converter(
+    board: SimulatedBoard,
+):
+    read = codes(board, ALL[:64], 200)
+    sd = read.std(axis=0, ddof=1)
+    expected = np.sqrt((0.02 * truth_uS(board)[:64] / 0.00625) ** 2 + 0.75**2 + 1 / 12)
+    ratio = (sd / expected).mean(axis=1)
+    assert abs(ratio - 1).max() < 0.02
+
+
+def test_noise_of_different_cells_reads_and_rows_is_independent(board: SimulatedBoard):
+    read = codes(board, ALL[:16:2], 128).astype(np.float64)
+    noise = (read - read.mean(axis=0)) / read.std(axis=0)
+    for a, b in (
+        (noise[1:], noise[:-1]),
+        (noise[:, 1:], noise[:, :-1]),
+        (noise[:, :, 1:], noise[:, :, :-1]),
+    ):
+        assert abs((a * b).mean() + (a.shape[0] == 127) / 128) < 4 / np.sqrt(a.size)
+
+
+def test_zeros_are_pedestal_and_the_offset_of_channel_and_range(board: SimulatedBoard):
+    for range_index in range(3):
+        zeros = board.measure_zeros(0, ALL, range_index) / 16
+        channels = zeros.reshape(64, 8)
+        offset = channels.mean(axis=0)
+        assert abs(offset - 256).max() < 0.002 / (1.8 / 2**14) + 0.2
+        assert np.ptp(offset) > 1
+        # within a channel only the converter's noise, averaged over 16 conversions
+        assert (channels - offset).std() == pytest.approx(np.hypot(0.75, 1 / 12**0.5) / 4, rel=0.15)
+
+
+def test_conductance_beyond_the_scale_clips_and_is_counted(board: SimulatedBoard):
+    board.chips[0].cells.conductance_ps[0] = 150_000_000
+    board.form(FrameId(1, 2), 0, pulses(ALL[:1], 1.0))  # a pulse: the row is looked at anew
+    parts = list(board.read(0, ALL[:2], ALL, 1, 0, 4096))
+    assert (parts[0].codes[:512] == 16383).all()
+    assert sum(part.saturated for part in parts) == 512
+    coarse = codes(board, ALL[:1], 8, 1).mean()
+    assert coarse == pytest.approx(256 + 3000, abs=20)
+
+
+def test_a_pulse_is_seen_by_the_next_read_of_every_range(board: SimulatedBoard):
+    rows = ALL[1:2]
+    before = [codes(board, rows, 1, r).mean() for r in range(3)]
+    board.form(FrameId(1, 2), 0, pulses(rows, 4.0, 1_000_000))
+    after = [codes(board, rows, 1, r).mean() for r in range(3)]
+    for was, now, per_code in zip(before, after, PER_CODE_US, strict=True):
+        assert now - was == pytest.approx(12.25 / per_code, rel=0.03)
+
+
+def test_rows_of_different_channels_are_sampled_at_once(board: SimulatedBoard):
+    before_ns = board.clock_ns
+    codes(board, ALL, 1)
+    full_ns = board.clock_ns - before_ns
+    assert full_ns == 64 * (6_400 + 512 * 25_000)
+    before_ns = board.clock_ns
+    codes(board, ALL[::8], 1)  # one channel: nothing to share
+    assert board.clock_ns - before_ns == full_ns
