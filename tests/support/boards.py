@@ -15,12 +15,22 @@ from sim_backend.server import BoardServer
 
 @contextmanager
 def served_board(
-    lab_root: Path, *, seed: int = 0, chips: int = 1, **session_options: Any
+    lab_root: Path,
+    *,
+    seed: int = 0,
+    chips: int = 1,
+    pty: Path | None = None,
+    **session_options: Any,
 ) -> Generator[str]:
-    """Serve a board of the lab; yields its address. Leaving stops it, as a crash would."""
+    """Serve a board of the lab on TCP, and on a pty if asked; yields the TCP address.
+
+    Leaving stops it, as a crash would.
+    """
     with SimulatedBoard(lab_root / "simulated", seed, chips) as board:
         server = BoardServer(Firmware(board), **session_options)
         host, port = server.listen_tcp("127.0.0.1", 0)
+        if pty is not None:
+            server.open_pty(pty)
         thread = threading.Thread(target=server.run, name="served-board")
         thread.start()
         try:
