@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from filelock import FileLock, Timeout
 
-from firmware_protocol.board_session import FrameId
+from firmware_protocol.executor import FrameId
 from firmware_protocol.messages import Operation
 from sim_backend import macro, profile, state
 from sim_backend.cells import Pulses, UInt8Array, UInt16Array, UInt32Array

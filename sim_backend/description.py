@@ -9,7 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 from importlib.metadata import version
 
-from firmware_protocol.board_session import BoardFacts
+from firmware_protocol.executor import BoardFacts
 from firmware_protocol.messages import (
     MAX_RANGES,
     DescribeReply,

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from firmware_protocol import layouts
-from firmware_protocol.board_session import (
+from firmware_protocol.executor import (
     WHOLE_FRAME,
     Answer,
     BoardFacts,

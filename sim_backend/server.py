@@ -19,13 +19,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from firmware_protocol.board_session import BoardSessions, Executor
+from firmware_protocol.board_session import BoardSessions
+from firmware_protocol.executor import Executor
 from sim_backend.board import SimulatedBoard
 from sim_backend.firmware import Firmware
 
 _READ_BYTES = 1 << 20
 _WORK_SLICE_S = 0.002  # how long ABORT may have to wait for the loop to look at its links
 _IDLE_S = 1.0
+_MAX_PENDING_BYTES = 1 << 28  # replies and chunks of a full window are far less
 
 
 @dataclass
@@ -107,7 +109,8 @@ class BoardServer:
         # the slave stays open here too, or every client that leaves would end the line
         self._cleanups.callback(os.close, slave)
         tty.setraw(slave)
-        path.unlink(missing_ok=True) if path.is_symlink() else None
+        if path.is_symlink():
+            path.unlink()  # left by a server that was killed
         path.symlink_to(os.ttyname(slave))
         self._cleanups.callback(path.unlink, missing_ok=True)
         os.set_blocking(master, False)
@@ -201,6 +204,10 @@ class BoardServer:
         try:
             port.flush()
         except (BrokenPipeError, ConnectionResetError):
+            self._drop(port)
+            return
+        if len(port.pending) > _MAX_PENDING_BYTES:
+            # a client that asks and never reads must not fill this process's memory
             self._drop(port)
             return
         if bool(port.pending) != had_pending:

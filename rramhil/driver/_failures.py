@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from firmware_protocol.host_session import SessionLostError
 from firmware_protocol.messages import Command, Error, ErrorCode
+from firmware_protocol.requests import SessionLostError
 from rramhil.errors import (
     BoardError,
     BoardHeld,

@@ -8,7 +8,6 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from firmware_protocol.host_session import Request
 from firmware_protocol.layouts import POINT, POINT_RESULT, PULSE_ROW
 from firmware_protocol.messages import (
     ClearRequest,
@@ -25,6 +24,7 @@ from firmware_protocol.messages import (
     ReadPointsRequest,
     StreamChunk,
 )
+from firmware_protocol.requests import Request
 from rramhil.driver import limits
 from rramhil.driver._failures import command_failed
 from rramhil.driver.description import Description

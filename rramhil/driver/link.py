@@ -13,21 +13,17 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
-from firmware_protocol.host_session import (
-    ChunkSink,
-    HostSession,
-    LinkStatistics,
-    Request,
-    SessionLostError,
-)
+from firmware_protocol.host_session import HostSession
 from firmware_protocol.messages import Command, Error, ErrorCode, HelloReply, Role
+from firmware_protocol.requests import ChunkSink, LinkStatistics, Request, SessionLostError
 from rramhil.driver._failures import command_failed, hello_refused, session_lost
 from rramhil.errors import LinkLost, RramhilError
 from rramhil.transport import Pipe
 
 _BUSY_POLL_S = 0.05
+_GOODBYE_S = 2.0
 
 
 def client_name() -> str:
@@ -184,12 +180,11 @@ class Link:
 
     def close(self) -> None:
         """Say goodbye, which leaves the board safe, and close the pipe. Never raises."""
-        if self._failure is None and not self._closing:
-            ended = _Countdown(1)
-            with self._lock:
-                self._session.submit(Request(Command.BYE, b"", ended.one_done))
-            self._pipe.wake()
-            ended.event.wait(2.0)
+        ended = _Countdown(1)
+        # a link that is lost already needs no goodbye
+        with suppress(RramhilError):
+            self._submit([Request(Command.BYE, b"", ended.one_done)], None)
+            ended.event.wait(_GOODBYE_S)
         self._end()
 
     # --- the thread ------------------------------------------------------------------------
@@ -276,7 +271,10 @@ class Link:
         with self._woken_after():
             if before is not None:
                 before(self.hello.session, self._session.next_sequence)
-            self._session.submit_many(requests)
+            try:
+                self._session.submit_many(requests)
+            except SessionLostError as lost:
+                raise session_lost(lost, self._pipe.address) from None
 
     def _check_alive(self) -> None:
         if self.lost:

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from dataclasses import replace
 
 from firmware_protocol.framing import Frame, FrameDecoder, encode
-from firmware_protocol.messages import Command, HelloRequest
+from firmware_protocol.messages import Command, Flag, HelloReply, HelloRequest
 from rramhil.errors import LinkLost, TapeError
 from rramhil.transport._tape_frames import TapeFrame
 from rramhil.transport._tape_script import FrameKey, Script, nonce_of
@@ -135,7 +136,7 @@ class TapePipe:
         # who asks, and by which nonce, may differ from one run to the next
         alike = sent._replace(nonce=recorded.nonce, client=recorded.client)
         self._compare(request, frame._replace(body=alike.pack()))
-        self._play(request, [] if reply is None else [reply])
+        self._play(request, [] if reply is None else [_addressed_to(nonce, reply)])
 
     def _execute(self, frame: Frame) -> None:
         key = FrameKey(frame.session, frame.sequence)
@@ -177,6 +178,18 @@ class TapePipe:
 
 class _Unanswered(LinkLost):
     """The recorded board never answered; what is still to be played may be read before."""
+
+
+def _addressed_to(nonce: bytes, reply: TapeFrame) -> TapeFrame:
+    """Return the reply to HELLO as it would be to one with this nonce; a refusal bears none."""
+    kept = reply.frame
+    if kept.flags & Flag.ERROR:
+        return reply
+    body = HelloReply.unpack(kept.body)._replace(nonce=nonce).pack()
+    raw = encode(
+        kept.type, kept.session, kept.sequence, body, kept.flags, kept.credit, kept.version
+    )
+    return replace(reply, frame=kept._replace(body=body), raw=raw)
 
 
 def _command_name(frame: Frame) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from firmware_protocol.board_session import FrameId
+from firmware_protocol.executor import FrameId
 from sim_backend.board import SimulatedBoard
 from sim_backend.cells import FORMED, Pulses
 from sim_backend.macro import Macro

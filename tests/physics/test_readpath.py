@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from firmware_protocol.board_session import FrameId
+from firmware_protocol.executor import FrameId
 from sim_backend.board import SimulatedBoard
 from tests.physics.test_forming import pulses
 

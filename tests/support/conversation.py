@@ -39,9 +39,11 @@ def hello(nonce: int = 1, client: str = "test", window: int = 8) -> bytes:
     return encode(Command.HELLO, 0, 0, body, version=HELLO_VERSION)
 
 
-def hello_reply(session: int = SESSION) -> bytes:
+def hello_reply(session: int = SESSION, nonce: int = 1) -> bytes:
     """Return the board's reply to HELLO."""
-    body = HelloReply(1, 1, 1, 0, session, 65_536, 8, 16, 3000, 1, "test", "T-1", "0").pack()
+    body = HelloReply(
+        bytes([nonce]) * 16, 1, 1, 1, 0, session, 65_536, 8, 16, 3000, 1, "test", "T-1", "0"
+    ).pack()
     return encode(Command.HELLO, 0, 0, body, Flag.REPLY, version=HELLO_VERSION)
 
 

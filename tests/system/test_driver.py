@@ -133,7 +133,7 @@ def test_the_journal_hears_of_frames_before_they_leave(board: Board) -> None:
 def test_the_host_refuses_what_lies_outside_the_envelope(board: Board) -> None:
     pulses = form_pulses(board.description, range(4), range(8))
     pulses["source_code"][2] = pulses["inhibit_code"][2] = 65_535
-    with pytest.raises(LimitRefused, match="amplitude of 4.99"):
+    with pytest.raises(LimitRefused, match=r"amplitude of 4\.99"):
         board.chip(0).pulse(pulses, Operation.FORM)
     assert board.counters(0).form_pulses == 0
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from firmware_protocol.host_session import HostSession, Request
+from firmware_protocol.host_session import HostSession
 from firmware_protocol.messages import Command, ReadCellsRequest, StreamChunk
+from firmware_protocol.requests import Request
 from rramhil.errors import BoardHeld, TapeError
 from rramhil.transport import Pipe, open_pipe
 
@@ -30,7 +31,11 @@ def converse(pipe: Pipe, nonce: bytes, reads: int = 2, window: int = 8) -> tuple
 
     def done(request: Request) -> None:
         assert request.error is None
-        replies.append(request.reply or b"")
+        reply = request.reply or b""
+        if request.command == Command.HELLO:
+            # the nonce comes back to whoever sent it
+            reply = reply.removeprefix(nonce)
+        replies.append(reply)
 
     def on_chunk(_head: StreamChunk, data: memoryview) -> None:
         words.append(bytes(data))

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from firmware_protocol.board_session import FrameId
+from firmware_protocol.executor import FrameId
 from firmware_protocol.messages import OUTCOME_RING, OutcomeKind
 from sim_backend.board import SimulatedBoard, inspect
 from sim_backend.cells import CellFlag, Pulses
@@ -228,7 +228,7 @@ KILLED = """
 import sys
 from pathlib import Path
 import numpy as np
-from firmware_protocol.board_session import FrameId
+from firmware_protocol.executor import FrameId
 from sim_backend.board import SimulatedBoard
 from tests.unit.test_sim_board import ALL, row_pulses
 board = SimulatedBoard(Path(sys.argv[1]), 7, 1)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from firmware_protocol.board_session import Answer, Chunk, FrameId, Refused
+from firmware_protocol.executor import Answer, Chunk, FrameId, Refused
 from firmware_protocol.fields import FieldError
 from firmware_protocol.layouts import POINT, POINT_RESULT, PULSE_ROW
 from firmware_protocol.messages import (

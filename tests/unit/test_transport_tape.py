@@ -114,17 +114,19 @@ def test_a_tape_replays_as_the_board_it_recorded(tape):
 
 def test_a_replay_takes_another_nonce_and_another_client(tape):
     with closing(opened(tape)) as pipe:
-        assert answer(pipe, talk.hello(nonce=9, client="someone else")) == talk.hello_reply()
+        assert answer(pipe, talk.hello(nonce=9, client="someone else")) == (
+            talk.hello_reply(nonce=9)
+        )
         assert answer(pipe, talk.pulse(1)) == talk.pulse_reply(1)
 
 
 def test_a_repeated_nonce_gets_the_same_reply_and_a_new_one_the_next_session(tmp_path):
-    again = [(talk.hello(nonce=2), [talk.hello_reply(8)])]
+    again = [(talk.hello(nonce=2), [talk.hello_reply(8, nonce=2)])]
     path = talk.record(tmp_path / "run.tape", talk.run() + again)
     with closing(opened(path)) as pipe:
         for _ in range(2):
-            assert answer(pipe, talk.hello(nonce=5)) == talk.hello_reply()
-        assert answer(pipe, talk.hello(nonce=6)) == talk.hello_reply(8)
+            assert answer(pipe, talk.hello(nonce=5)) == talk.hello_reply(nonce=5)
+        assert answer(pipe, talk.hello(nonce=6)) == talk.hello_reply(8, nonce=6)
         with pytest.raises(TapeError, match=r"holds no more than 2 session\(s\)"):
             pipe.write(talk.hello(nonce=7))
 

@@ -1,0 +1,1239 @@
+"""Messages of the wire protocol. Generated from spec.toml; do not edit.
+
+Every message is a NamedTuple with `SIZE` (bytes of its fixed part), `pack()` and `unpack(buffer)`.
+Integers outside a field's range are refused with FieldError by both.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from struct import Struct
+from typing import NamedTuple
+
+from firmware_protocol.fields import Buffer, check, decode_text, encode_bytes, encode_text, packed
+
+
+MAGIC = 0x4852
+VERSION = 1
+HELLO_VERSION = 0
+HELLO_MAX_BODY = 256
+MAX_BODY = 1048576
+OUTCOME_RING = 4096
+MAX_COLUMNS = 512  # Columns that a column mask has room for.
+MAX_ROWS = 512  # Rows that a row mask has room for.
+MAX_RANGES = 4  # TIA ranges that DESCRIBE has room for.
+
+
+class Flag(IntEnum):
+    """Bits of the header's `flags` byte."""
+
+    REPLY = 1
+    """Board to host."""
+    ERROR = 2
+    """The body is an `Error`; nothing of the command was done."""
+    STREAM = 4
+    """A chunk of a bulk answer; the reply proper follows the last chunk."""
+    RESEND = 8
+    """CREDIT only: send again every kept chunk the host has not credited."""
+
+
+class ErrorCode(IntEnum):
+    """Why a frame or an operation was not done. `DONE` is the status of an operation that was."""
+
+    DONE = 0
+    """Executed."""
+    SKIPPED = 1
+    """An earlier operation failed; send CLEAR(sequence)."""
+    ABORTED = 2
+    """Dropped by ABORT before it began."""
+    ESTOPPED = 3
+    """The board is in emergency stop; CLEAR ends it."""
+    VERSION = 16
+    """No common protocol version; `low`..`high` is what the board speaks."""
+    BUSY = 17
+    """Another controller holds the lease; `value` is its remaining time in ms, `high` 1 if its link is up, `text` its name."""
+    NO_SESSION = 18
+    """The session is unknown, closed or expired."""
+    EXPECTED = 19
+    """A frame is missing; `value` is the sequence number awaited."""
+    STALE = 20
+    """The sequence number is older than the replies kept."""
+    WORKING = 21
+    """The command arrived earlier and is not finished; wait."""
+    LEASE_LOST = 22
+    """The lease ran out; open a new session."""
+    OBSERVER = 23
+    """Only the controller may send this command."""
+    TOO_MANY_SESSIONS = 24
+    """No room for another observer."""
+    NOT_HALTED = 25
+    """CLEAR names a sequence that did not halt the board."""
+    UNKNOWN_COMMAND = 32
+    """The board has no such command."""
+    BAD_LENGTH = 33
+    """The body does not have the command's length; `value` is its length, `low` the expected one."""
+    BAD_FIELD = 34
+    """A field is out of range: `text` names it, with `value`, `low`, `high`."""
+    NO_CHIP = 35
+    """No chip in that socket."""
+    LIMIT_VOLTAGE = 48
+    """Voltage outside the operation's envelope (microvolt)."""
+    LIMIT_WIDTH = 49
+    """Pulse width outside the operation's envelope (ns)."""
+    LIMIT_COMPLIANCE = 50
+    """Compliance outside the operation's envelope (nA)."""
+    LIMIT_CURRENT = 51
+    """Selected cells x compliance exceeds the rail's current limit (nA)."""
+    LIMIT_INHIBIT = 52
+    """The inhibit voltage does not match the pulse, so unselected cells would be stressed (microvolt)."""
+    HARDWARE = 64
+    """The board measured a fault of its own; `text` says which."""
+
+
+class Role(IntEnum):
+    """What a session may do."""
+
+    OBSERVER = 0
+    """May ask DESCRIBE, STATUS, CHIP, COUNTERS, OUTCOME, SWITCHES; may always ESTOP."""
+    CONTROLLER = 1
+    """Holds the lease; may do everything."""
+
+
+class Operation(IntEnum):
+    """Kinds of pulse."""
+
+    FORM = 1
+    """Electroforming: source line at the voltage, selected bit lines at ground."""
+    SET = 2
+    """Back to the on state, polarity of forming."""
+    RESET = 3
+    """To the off state: bit line at the voltage, source line at ground."""
+
+
+class BoardState(IntEnum):
+    """What the board is doing."""
+
+    IDLE = 0
+    """Ready."""
+    WORKING = 1
+    """Commands are queued or running."""
+    HALTED = 2
+    """An operation failed; array commands answer SKIPPED until CLEAR."""
+    ESTOPPED = 3
+    """Emergency stop; array commands answer ESTOPPED until CLEAR."""
+
+
+class OutcomeKind(IntEnum):
+    """What became of a pulse frame."""
+
+    NOT_FIRED = 0
+    """No operation of the frame was begun."""
+    FIRED = 1
+    """`operation` operations were executed, the later ones were not begun."""
+    IN_DOUBT = 2
+    """Operation `operation` was begun and not seen to end; earlier ones were executed, later ones not begun."""
+    FORGOTTEN = 3
+    """The frame is older than the ring of kept outcomes."""
+
+
+class Feature(IntEnum):
+    """Bits of `HelloReply.features`."""
+
+    SIMULATED = 1
+    """There is no chip behind this board."""
+
+
+class Rail(IntEnum):
+    """Index into `DescribeReply.rails`."""
+
+    SOURCE = 0
+    """Drives the selected source line."""
+    WORD = 1
+    """Drives the selected word line; sets the compliance."""
+    RAIL_A = 2
+    """Bit-line rail A: the selected columns."""
+    RAIL_B = 3
+    """Bit-line rail B: the inhibited columns."""
+
+
+class Command(IntEnum):
+    """Type of a frame."""
+
+    HELLO = 1
+    """Open a session. Session 0, sequence 0, header version 0, this layout for ever. A repeated nonce
+gets the same reply; a new one opens a session numbered from the board's non-volatile counter."""
+    STATUS = 2
+    """What the board is doing. Sent with sequence 0 it is also the heartbeat."""
+    CREDIT = 3
+    """Carry the header's credit when no command does. Credit is the absolute number of chunks, modulo
+2^16, that the host has room for in this session. With RESEND: the host saw a gap or waited in vain."""
+    ABORT = 4
+    """Stop after the running operation, drop what is queued (it answers ABORTED), go to the safe state."""
+    ESTOP = 5
+    """Emergency stop, allowed to everybody: as ABORT, and array commands are refused until CLEAR(0)."""
+    BYE = 6
+    """Close the session; a controller's lease ends and the board goes to the safe state."""
+    CLEAR = 7
+    """End the halt that the named frame caused (0: the emergency stop). Names it, so that no failure is cleared unseen."""
+    DESCRIBE = 8
+    """The board's description of itself. The host believes it, not constants of its own."""
+    CHIP = 9
+    """The chip in a socket: its serial number from the carrier's memory, and the board's non-volatile counts for it."""
+    SWITCHES = 10
+    """Read the bit-line shift registers back: two bits a bit line (0 FLOAT, 1 GND, 2 RAIL_A, 3 RAIL_B), line 0 in the lowest bits."""
+    OUTCOME = 11
+    """What became of a pulse frame of this or an earlier session."""
+    PULSE_ROWS = 32
+    """Fire pulses, one operation a row, in order. The outcome is recorded before the first pulse and after
+the last. The first operation that fails stops the frame and halts the board until CLEAR."""
+    DARK = 33
+    """Measure zeros: all bit lines grounded, `zero_conversions` conversions a row, summed and kept per row and range."""
+    READ_CELLS = 34
+    """Measure a rectangle of cells `reads` times. The codes come as a stream, in the order (read, row, column);
+neighbouring rows of different channels are sampled at once. The reply proper follows the last chunk."""
+    READ_POINTS = 35
+    """Measure single cells in the order given, each with its own status."""
+
+
+_RAIL_FACTS = Struct("<II")
+
+
+class RailFacts(NamedTuple):
+    """One voltage rail and its DAC channel."""
+
+    full_scale_uv: int
+    """Voltage of code 2^dac_bits. (uV)"""
+    current_limit_ua: int
+    """The most the rail may deliver. (uA)"""
+
+    SIZE = 8
+
+    def pack(self) -> bytes:
+        """The bytes of this message."""
+        return packed(_RAIL_FACTS, "RailFacts", self)
+
+    @classmethod
+    def unpack(cls, buffer: Buffer, offset: int = 0) -> RailFacts:
+        """Read the message that begins at `offset`."""
+        return cls(*_RAIL_FACTS.unpack_from(buffer, offset))
+
+
+_RANGE_FACTS = Struct("<II")
+
+
+class RangeFacts(NamedTuple):
+    """One TIA range."""
+
+    per_code_pS: int
+    """Conductance of one code at the read voltage; 0 marks an unused entry. (pS)"""
+    settle_ns: int
+    """Settling time before a conversion. (ns)"""
+
+    SIZE = 8
+
+    def pack(self) -> bytes:
+        """The bytes of this message."""
+        return packed(_RANGE_FACTS, "RangeFacts", self)
+
+    @classmethod
+    def unpack(cls, buffer: Buffer, offset: int = 0) -> RangeFacts:
+        """Read the message that begins at `offset`."""
+        return cls(*_RANGE_FACTS.unpack_from(buffer, offset))
+
+
+_ENVELOPE_FACTS = Struct("<IIIIII")
+
+
+class EnvelopeFacts(NamedTuple):
+    """Safe envelope of one kind of pulse."""
+
+    voltage_min_uv: int
+    """Lowest amplitude. (uV)"""
+    voltage_max_uv: int
+    """Highest amplitude; 0 marks an operation the board does not have. (uV)"""
+    width_min_ns: int
+    """Shortest pulse. (ns)"""
+    width_max_ns: int
+    """Longest pulse. (ns)"""
+    compliance_min_na: int
+    """Lowest compliance current a cell. (nA)"""
+    compliance_max_na: int
+    """Highest compliance current a cell. (nA)"""
+
+    SIZE = 24
+
+    def pack(self) -> bytes:
+        """The bytes of this message."""
+        return packed(_ENVELOPE_FACTS, "EnvelopeFacts", self)
+
+    @classmethod
+    def unpack(cls, buffer: Buffer, offset: int = 0) -> EnvelopeFacts:
+        """Read the message that begins at `offset`."""
+        return cls(*_ENVELOPE_FACTS.unpack_from(buffer, offset))
+
+
+_ERROR = Struct("<HHIqqq64s")
+
+
+class Error(NamedTuple):
+    """Body of every reply whose ERROR flag is set, and the detail of a failed operation."""
+
+    code: int
+    """ErrorCode."""
+    operation: int
+    """Index of the operation in the frame; 0xFFFF for the whole frame."""
+    sequence: int
+    """Sequence number of the frame that caused it."""
+    value: int
+    """The value that was refused."""
+    low: int
+    """Lowest legal value."""
+    high: int
+    """Highest legal value."""
+    text: str
+    """Name of the field, the holder or the fault."""
+
+    SIZE = 96
+
+    def wire_values(self) -> tuple[int | bytes, ...]:
+        """The fields as they are packed, parts flattened."""
+        return (self.code, self.operation, self.sequence, self.value, self.low, self.high, encode_text("text", self.text, 64),)
+
+    def pack(self) -> bytes:
+        """The bytes of this message."""
+        return packed(_ERROR, "Error", self.wire_values())
+
+    @classmethod
+    def unpack(cls, buffer: Buffer, offset: int = 0) -> Error:
+        """Read the message that begins at `offset`."""
+        v = _ERROR.unpack_from(buffer, offset)
+        message = cls(
+            v[0],
+            v[1],
+            v[2],
+            v[3],
+            v[4],
+            v[5],
+            decode_text(v[6]),
+        )
+        return message
+
+
+_PULSE_ROW = Struct("<HHHHHHI64s")
+
+
+class PulseRow(NamedTuple):
+    """One pulse on one row: the selected columns see it, the others are inhibited."""
+
+    row: int
+    """Row, 0 at the top."""
+    word_code: int
+    """DAC code of the word line; sets the compliance."""
+    source_code: int
+    """DAC code of the source line."""
+    bit_code: int
+    """DAC code of RAIL_A, on the selected bit lines."""
+    inhibit_code: int
+    """DAC code of RAIL_B, on the other bit lines."""
+    reserved: int
+    """Zero."""
+    width_ns: int
+    """Time the word line is high. (ns)"""
+    column_mask: bytes
+    """Selected columns: column c is bit c mod 8 of byte c div 8."""
+
+    SIZE = 80
+
+    def wire_values(self) -> tuple[int | bytes, ...]:
+        """The fields as they are packed, parts flattened."""
+        return (self.row, self.word_code, self.source_code, self.bit_code, self.inhibit_code, self.reserved, self.width_ns, encode_bytes("column_mask", self.column_mask, 64),)
+
+    def pack(self) -> bytes:
+        """The bytes of this message."""
+        check("PulseRow.reserved", self.reserved, 0, 0)
+        return packed(_PULSE_ROW, "PulseRow", self.wire_values())
+
+    @classmethod
+    def unpack(cls, buffer: Buffer, offset: int = 0) -> PulseRow:
+        """Read the message that begins at `offset`."""
+        v = _PULSE_ROW.unpack_from(buffer, offset)
+        message = cls(
+            v[0],
+            v[1],
+            v[2],
+            v[3],
+            v[4],
+            v[5],
+            v[6],
+            v[7],
+        )
+        check("PulseRow.reserved", message.reserved, 0, 0)
+        return message
+
+
+_POINT = Struct("<HH")
+
+
+class Point(NamedTuple):
+    """One cell to measure."""
+
+    row: int
+    """Row."""
+    column: int
+    """Column."""
+
+    SIZE = 4
+
+    def pack(self) -> bytes:
+        """The bytes of this message."""
+        return packed(_POINT, "Point", self)
+
+    @classmethod
+    def unpack(cls, buffer: Buffer, offset: int = 0) -> Point:
+        """Read the message that begins at `offset`."""
+        return cls(*_POINT.unpack_from(buffer, offset))
+
+
+_POINT_RESULT = Struct("<HH")
+
+
+class PointResult(NamedTuple):
+    """What one cell read."""
+
+    code: int
+    """The ADC's code."""
+    status: int
+    """ErrorCode of this operation."""
+
+    SIZE = 4
+
+    def pack(self) -> bytes:
+        """The bytes of this message."""
+        return packed(_POINT_RESULT, "PointResult", self)
+
+    @classmethod
+    def unpack(cls, buffer: Buffer, offset: int = 0) -> PointResult:
+        """Read the message that begins at `offset`."""
+        return cls(*_POINT_RESULT.unpack_from(buffer, offset))
+
+
+_STREAM_CHUNK = Struct("<IIQQ")
+
+
+class StreamChunk(NamedTuple):
+    """Head of a chunk of a bulk answer; raw little-endian u16 words follow it."""
+
+    number: int
+    """Number of this chunk in the session, from 0; credit counts these."""
+    words: int
+    """Words in this chunk."""
+    first: int
+    """Index of the first word in the whole answer."""
+    board_time_ns: int
+    """Board clock before the first conversion of this chunk. (ns)"""
+
+    SIZE = 24
+
+    def pack(self) -> bytes:
+        """The bytes of this message."""
+        return packed(_STREAM_CHUNK, "StreamChunk", self)
+
+    @classmethod
+    def unpack(cls, buffer: Buffer, offset: int = 0) -> StreamChunk:
+        """Read the message that begins at `offset`."""
+        return cls(*_STREAM_CHUNK.unpack_from(buffer, offset))
+
+
+_HELLO_REQUEST = Struct("<16sBBBBIHHI64s")
+
+
+class HelloRequest(NamedTuple):
+    """HELLO: request."""
+
+    nonce: bytes
+    """128 random bits."""
+    version_min: int
+    """Lowest protocol version the host speaks."""
+    version_max: int
+    """Highest."""
+    role: int
+    """Role."""
+    reserved: int
+    """Zero."""
+    max_body: int
+    """Longest body the host takes. (bytes)"""
+    window: int
+    """Commands the host would keep in flight."""
+    stream_window: int
+    """Chunks the host can hold."""
+    lease_ms: int
+    """Lease asked for. (ms)"""
+    client: str
+    """Who asks: user, host, process."""
+
+    SIZE = 96
+
+    def wire_values(self) -> tuple[int | bytes, ...]:
+        """The fields as they are packed, parts flattened."""
+        return (encode_bytes("nonce", self.nonce, 16), self.version_min, self.version_max, self.role, self.reserved, self.max_body, self.window, self.stream_window, self.lease_ms, encode_text("client", self.client, 64),)
+
+    def pack(self) -> bytes:
+        """The bytes of this message."""
+        check("HelloRequest.role", self.role, 0, 1)
+        check("HelloRequest.reserved", self.reserved, 0, 0)
+        check("HelloRequest.window", self.window, 1, 65535)
+        check("HelloRequest.stream_window", self.stream_window, 1, 65535)
+        return packed(_HELLO_REQUEST, "HelloRequest", self.wire_values())
+
+    @classmethod
+    def unpack(cls, buffer: Buffer, offset: int = 0) -> HelloRequest:
+        """Read the message that begins at `offset`."""
+        v = _HELLO_REQUEST.unpack_from(buffer, offset)
+        message = cls(
+            v[0],
+            v[1],
+            v[2],
+            v[3],
+            v[4],
+            v[5],
+            v[6],
+            v[7],
+            v[8],
+            decode_text(v[9]),
+        )
+        check("HelloRequest.role", message.role, 0, 1)
+        check("HelloRequest.reserved", message.reserved, 0, 0)
+        check("HelloRequest.window", message.window, 1, 65535)
+        check("HelloRequest.stream_window", message.stream_window, 1, 65535)
+        return message
+
+
+_HELLO_REPLY = Struct("<16sBBBBIIHHII32s32s32s")
+
+
+class HelloReply(NamedTuple):
+    """HELLO: reply."""
+
+    nonce: bytes
+    """As in the request: on a shared line, late replies are told from ours."""
+    version: int
+    """Agreed protocol version."""
+    role: int
+    """Role granted."""
+    chips: int
+    """Chip sockets."""
+    reserved: int
+    """Zero."""
+    session: int
+    """Session number, never used before."""
+    max_body: int
+    """Longest body agreed, both directions. (bytes)"""
+    window: int
+    """Commands in flight agreed."""
+    stream_window: int
+    """Chunks agreed."""
+    lease_ms: int
+    """Lease granted. (ms)"""
+    features: int
+    """Feature bits."""
+    board: str
+    """Name of the board's kind."""
+    serial: str
+    """Serial number."""
+    firmware: str
+    """Firmware version."""
+
+    SIZE = 136
+
+    def wire_values(self) -> tuple[int | bytes, ...]:
+        """The fields as they are packed, parts flattened."""
+        return (encode_bytes("nonce", self.nonce, 16), self.version, self.role, self.chips, self.reserved, self.session, self.max_body, self.window, self.stream_window, self.lease_ms, self.features, encode_text("board", self.board, 32), encode_text("serial", self.serial, 32), encode_text("firmware", self.firmware, 32),)
+
+    def pack(self) -> bytes:
+        """The bytes of this message."""
+        return packed(_HELLO_REPLY, "HelloReply", self.wire_values())
+
+    @classmethod
+    def unpack(cls, buffer: Buffer, offset: int = 0) -> HelloReply:
+        """Read the message that begins at `offset`."""
+        v = _HELLO_REPLY.unpack_from(buffer, offset)
+        message = cls(
+            v[0],
+            v[1],
+            v[2],
+            v[3],
+            v[4],
+            v[5],
+            v[6],
+            v[7],
+            v[8],
+            v[9],
+            v[10],
+            decode_text(v[11]),
+            decode_text(v[12]),
+            decode_text(v[13]),
+        )
+        return message
+
+
+_STATUS_REPLY = Struct("<BBHIIIQIII")
+
+
+class StatusReply(NamedTuple):
+    """STATUS: reply."""
+
+    state: int
+    """BoardState."""
+    controller_linked: int
+    """1 while the lease holder's link is up."""
+    queued: int
+    """Frames accepted and not yet answered."""
+    halted_sequence: int
+    """Sequence that halted the board; what CLEAR must name. 0 if none."""
+    controller_session: int
+    """Session that holds the lease, 0 if none."""
+    lease_remaining_ms: int
+    """Time left of the lease. (ms)"""
+    board_time_ns: int
+    """Board clock. (ns)"""
+    temperature_mk: int
+    """Temperature of the board. (mK)"""
+    bad_frames: int
+    """Frames dropped for a wrong checksum since the start."""
+    resent_replies: int
+    """Replies answered from the window since the start."""
+
+    SIZE = 36
+
+    def pack(self) -> bytes:
+        """The bytes of this message."""
+        return packed(_STATUS_REPLY, "StatusReply", self)
+
+    @classmethod
+    def unpack(cls, buffer: Buffer, offset: int = 0) -> StatusReply:
+        """Read the message that begins at `offset`."""
+        return cls(*_STATUS_REPLY.unpack_from(buffer, offset))
+
+
+_ABORT_REPLY = Struct("<I")
+
+
+class AbortReply(NamedTuple):
+    """ABORT: reply."""
+
+    dropped: int
+    """Frames dropped."""
+
+    SIZE = 4
+
+    def pack(self) -> bytes:
+        """The bytes of this message."""
+        return packed(_ABORT_REPLY, "AbortReply", self)
+
+    @classmethod
+    def unpack(cls, buffer: Buffer, offset: int = 0) -> AbortReply:
+        """Read the message that begins at `offset`."""
+        return cls(*_ABORT_REPLY.unpack_from(buffer, offset))
+
+
+_ESTOP_REPLY = Struct("<I")
+
+
+class EstopReply(NamedTuple):
+    """ESTOP: reply."""
+
+    dropped: int
+    """Frames dropped."""
+
+    SIZE = 4
+
+    def pack(self) -> bytes:
+        """The bytes of this message."""
+        return packed(_ESTOP_REPLY, "EstopReply", self)
+
+    @classmethod
+    def unpack(cls, buffer: Buffer, offset: int = 0) -> EstopReply:
+        """Read the message that begins at `offset`."""
+        return cls(*_ESTOP_REPLY.unpack_from(buffer, offset))
+
+
+_CLEAR_REQUEST = Struct("<I")
+
+
+class ClearRequest(NamedTuple):
+    """CLEAR: request."""
+
+    sequence: int
+    """As in `StatusReply.halted_sequence`; 0 for an emergency stop."""
+
+    SIZE = 4
+
+    def pack(self) -> bytes:
+        """The bytes of this message."""
+        return packed(_CLEAR_REQUEST, "ClearRequest", self)
+
+    @classmethod
+    def unpack(cls, buffer: Buffer, offset: int = 0) -> ClearRequest:
+        """Read the message that begins at `offset`."""
+        return cls(*_CLEAR_REQUEST.unpack_from(buffer, offset))
+
+
+_DESCRIBE_REPLY = Struct("<HHBBBBHHHHIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIII")
+
+
+class DescribeReply(NamedTuple):
+    """DESCRIBE: reply."""
+
+    rows: int
+    """Rows of a macro."""
+    columns: int
+    """Columns of a macro."""
+    adc_channels: int
+    """ADC channels; channel b serves the rows with r mod channels = b."""
+    adc_bits: int
+    """Bits of a code."""
+    dac_bits: int
+    """Bits of a DAC code."""
+    zero_conversions: int
+    """Conversions that a zero sums."""
+    code_pedestal: int
+    """Code of zero current."""
+    max_pulse_rows: int
+    """Operations that a pulse frame may carry."""
+    max_points: int
+    """Operations that a READ_POINTS frame may carry."""
+    reserved: int
+    """Zero."""
+    read_voltage_uv: int
+    """Bit-line voltage of a read. (uV)"""
+    conversion_ns: int
+    """Time of one conversion on all channels. (ns)"""
+    switch_load_ns: int
+    """Time to load the bit-line switches. (ns)"""
+    dac_settle_ns: int
+    """Settling time of a rail. (ns)"""
+    word_threshold_uv: int
+    """Word-line voltage at which the compliance current begins. (uV)"""
+    compliance_per_volt_na: int
+    """Compliance current per volt above the threshold. (nA/V)"""
+    inhibit_tolerance_uv: int
+    """How far the inhibit voltage may be from the pulse's. (uV)"""
+    rails: tuple[RailFacts, ...]
+    """By Rail."""
+    ranges: tuple[RangeFacts, ...]
+    """TIA ranges, finest first."""
+    envelopes: tuple[EnvelopeFacts, ...]
+    """FORM, SET, RESET."""
+
+    SIZE = 180
+
+    def wire_values(self) -> tuple[int | bytes, ...]:
+        """The fields as they are packed, parts flattened."""
+        return (self.rows, self.columns, self.adc_channels, self.adc_bits, self.dac_bits, self.zero_conversions, self.code_pedestal, self.max_pulse_rows, self.max_points, self.reserved, self.read_voltage_uv, self.conversion_ns, self.switch_load_ns, self.dac_settle_ns, self.word_threshold_uv, self.compliance_per_volt_na, self.inhibit_tolerance_uv, *(number for part in self.rails for number in part), *(number for part in self.ranges for number in part), *(number for part in self.envelopes for number in part),)
+
+    def pack(self) -> bytes:
+        """The bytes of this message."""
+        return packed(_DESCRIBE_REPLY, "DescribeReply", self.wire_values())
+
+    @classmethod
+    def unpack(cls, buffer: Buffer, offset: int = 0) -> DescribeReply:
+        """Read the message that begins at `offset`."""
+        v = _DESCRIBE_REPLY.unpack_from(buffer, offset)
+        message = cls(
+            v[0],
+            v[1],
+            v[2],
+            v[3],
+            v[4],
+            v[5],
+            v[6],
+            v[7],
+            v[8],
+            v[9],
+            v[10],
+            v[11],
+            v[12],
+            v[13],
+            v[14],
+            v[15],
+            v[16],
+            (RailFacts(v[17], v[18]), RailFacts(v[19], v[20]), RailFacts(v[21], v[22]), RailFacts(v[23], v[24])),
+            (RangeFacts(v[25], v[26]), RangeFacts(v[27], v[28]), RangeFacts(v[29], v[30]), RangeFacts(v[31], v[32])),
+            (EnvelopeFacts(v[33], v[34], v[35], v[36], v[37], v[38]), EnvelopeFacts(v[39], v[40], v[41], v[42], v[43], v[44]), EnvelopeFacts(v[45], v[46], v[47], v[48], v[49], v[50])),
+        )
+        return message
+
+
+_CHIP_REQUEST = Struct("<B")
+
+
+class ChipRequest(NamedTuple):
+    """CHIP: request."""
+
+    chip: int
+    """Socket."""
+
+    SIZE = 1
+
+    def pack(self) -> bytes:
+        """The bytes of this message."""
+        return packed(_CHIP_REQUEST, "ChipRequest", self)
+
+    @classmethod
+    def unpack(cls, buffer: Buffer, offset: int = 0) -> ChipRequest:
+        """Read the message that begins at `offset`."""
+        return cls(*_CHIP_REQUEST.unpack_from(buffer, offset))
+
+
+_CHIP_REPLY = Struct("<32sQQQQQ")
+
+
+class ChipReply(NamedTuple):
+    """CHIP: reply."""
+
+    serial: str
+    """Serial number of the chip."""
+    form_pulses: int
+    """Cells pulsed by FORM, counted once a pulse."""
+    set_pulses: int
+    """The same for SET."""
+    reset_pulses: int
+    """The same for RESET."""
+    conversions: int
+    """ADC conversions."""
+    switch_loads: int
+    """Loads of the bit-line switches."""
+
+    SIZE = 72
+
+    def wire_values(self) -> tuple[int | bytes, ...]:
+        """The fields as they are packed, parts flattened."""
+        return (encode_text("serial", self.serial, 32), self.form_pulses, self.set_pulses, self.reset_pulses, self.conversions, self.switch_loads,)
+
+    def pack(self) -> bytes:
+        """The bytes of this message."""
+        return packed(_CHIP_REPLY, "ChipReply", self.wire_values())
+
+    @classmethod
+    def unpack(cls, buffer: Buffer, offset: int = 0) -> ChipReply:
+        """Read the message that begins at `offset`."""
+        v = _CHIP_REPLY.unpack_from(buffer, offset)
+        message = cls(
+            decode_text(v[0]),
+            v[1],
+            v[2],
+            v[3],
+            v[4],
+            v[5],
+        )
+        return message
+
+
+_SWITCHES_REQUEST = Struct("<B")
+
+
+class SwitchesRequest(NamedTuple):
+    """SWITCHES: request."""
+
+    chip: int
+    """Socket."""
+
+    SIZE = 1
+
+    def pack(self) -> bytes:
+        """The bytes of this message."""
+        return packed(_SWITCHES_REQUEST, "SwitchesRequest", self)
+
+    @classmethod
+    def unpack(cls, buffer: Buffer, offset: int = 0) -> SwitchesRequest:
+        """Read the message that begins at `offset`."""
+        return cls(*_SWITCHES_REQUEST.unpack_from(buffer, offset))
+
+
+_SWITCHES_REPLY = Struct("<HH128s")
+
+
+class SwitchesReply(NamedTuple):
+    """SWITCHES: reply."""
+
+    word_lines_on: int
+    """Word lines that are high."""
+    reserved: int
+    """Zero."""
+    bits: bytes
+    """The 1,024 bits."""
+
+    SIZE = 132
+
+    def wire_values(self) -> tuple[int | bytes, ...]:
+        """The fields as they are packed, parts flattened."""
+        return (self.word_lines_on, self.reserved, encode_bytes("bits", self.bits, 128),)
+
+    def pack(self) -> bytes:
+        """The bytes of this message."""
+        return packed(_SWITCHES_REPLY, "SwitchesReply", self.wire_values())
+
+    @classmethod
+    def unpack(cls, buffer: Buffer, offset: int = 0) -> SwitchesReply:
+        """Read the message that begins at `offset`."""
+        v = _SWITCHES_REPLY.unpack_from(buffer, offset)
+        message = cls(
+            v[0],
+            v[1],
+            v[2],
+        )
+        return message
+
+
+_OUTCOME_REQUEST = Struct("<II")
+
+
+class OutcomeRequest(NamedTuple):
+    """OUTCOME: request."""
+
+    session: int
+    """Session of the frame."""
+    sequence: int
+    """Its sequence number."""
+
+    SIZE = 8
+
+    def pack(self) -> bytes:
+        """The bytes of this message."""
+        return packed(_OUTCOME_REQUEST, "OutcomeRequest", self)
+
+    @classmethod
+    def unpack(cls, buffer: Buffer, offset: int = 0) -> OutcomeRequest:
+        """Read the message that begins at `offset`."""
+        return cls(*_OUTCOME_REQUEST.unpack_from(buffer, offset))
+
+
+_OUTCOME_REPLY = Struct("<BBH")
+
+
+class OutcomeReply(NamedTuple):
+    """OUTCOME: reply."""
+
+    kind: int
+    """OutcomeKind."""
+    reserved: int
+    """Zero."""
+    operation: int
+    """See OutcomeKind."""
+
+    SIZE = 4
+
+    def pack(self) -> bytes:
+        """The bytes of this message."""
+        return packed(_OUTCOME_REPLY, "OutcomeReply", self)
+
+    @classmethod
+    def unpack(cls, buffer: Buffer, offset: int = 0) -> OutcomeReply:
+        """Read the message that begins at `offset`."""
+        return cls(*_OUTCOME_REPLY.unpack_from(buffer, offset))
+
+
+_PULSE_ROWS_REQUEST = Struct("<BBH")
+
+
+class PulseRowsRequest(NamedTuple):
+    """PULSE_ROWS: request."""
+
+    chip: int
+    """Socket."""
+    operation: int
+    """Operation."""
+    operations: int
+    """Operations in this frame."""
+
+    SIZE = 4
+
+    def pack(self) -> bytes:
+        """The bytes of this message."""
+        check("PulseRowsRequest.operation", self.operation, 1, 3)
+        check("PulseRowsRequest.operations", self.operations, 1, 65535)
+        return packed(_PULSE_ROWS_REQUEST, "PulseRowsRequest", self)
+
+    @classmethod
+    def unpack(cls, buffer: Buffer, offset: int = 0) -> PulseRowsRequest:
+        """Read the message that begins at `offset`."""
+        message = cls(*_PULSE_ROWS_REQUEST.unpack_from(buffer, offset))
+        check("PulseRowsRequest.operation", message.operation, 1, 3)
+        check("PulseRowsRequest.operations", message.operations, 1, 65535)
+        return message
+
+
+_PULSE_ROWS_REPLY = Struct("<HHIQHHIqqq64s")
+
+
+class PulseRowsReply(NamedTuple):
+    """PULSE_ROWS: reply."""
+
+    operations: int
+    """Operations of the request, and statuses that follow."""
+    fired: int
+    """Operations executed."""
+    cells: int
+    """Cells that saw a pulse."""
+    board_time_ns: int
+    """Board clock afterwards. (ns)"""
+    error: Error
+    """Detail of the first operation that failed; code DONE if none did."""
+
+    SIZE = 112
+
+    def wire_values(self) -> tuple[int | bytes, ...]:
+        """The fields as they are packed, parts flattened."""
+        return (self.operations, self.fired, self.cells, self.board_time_ns, *self.error.wire_values(),)
+
+    def pack(self) -> bytes:
+        """The bytes of this message."""
+        return packed(_PULSE_ROWS_REPLY, "PulseRowsReply", self.wire_values())
+
+    @classmethod
+    def unpack(cls, buffer: Buffer, offset: int = 0) -> PulseRowsReply:
+        """Read the message that begins at `offset`."""
+        v = _PULSE_ROWS_REPLY.unpack_from(buffer, offset)
+        message = cls(
+            v[0],
+            v[1],
+            v[2],
+            v[3],
+            Error(v[4], v[5], v[6], v[7], v[8], v[9], decode_text(v[10])),
+        )
+        return message
+
+
+_DARK_REQUEST = Struct("<BBH64s")
+
+
+class DarkRequest(NamedTuple):
+    """DARK: request."""
+
+    chip: int
+    """Socket."""
+    range: int
+    """TIA range."""
+    reserved: int
+    """Zero."""
+    row_mask: bytes
+    """Rows: row r is bit r mod 8 of byte r div 8."""
+
+    SIZE = 68
+
+    def wire_values(self) -> tuple[int | bytes, ...]:
+        """The fields as they are packed, parts flattened."""
+        return (self.chip, self.range, self.reserved, encode_bytes("row_mask", self.row_mask, 64),)
+
+    def pack(self) -> bytes:
+        """The bytes of this message."""
+        check("DarkRequest.range", self.range, 0, 3)
+        check("DarkRequest.reserved", self.reserved, 0, 0)
+        return packed(_DARK_REQUEST, "DarkRequest", self.wire_values())
+
+    @classmethod
+    def unpack(cls, buffer: Buffer, offset: int = 0) -> DarkRequest:
+        """Read the message that begins at `offset`."""
+        v = _DARK_REQUEST.unpack_from(buffer, offset)
+        message = cls(
+            v[0],
+            v[1],
+            v[2],
+            v[3],
+        )
+        check("DarkRequest.range", message.range, 0, 3)
+        check("DarkRequest.reserved", message.reserved, 0, 0)
+        return message
+
+
+_DARK_REPLY = Struct("<HHQ")
+
+
+class DarkReply(NamedTuple):
+    """DARK: reply."""
+
+    rows: int
+    """Rows measured, and sums that follow."""
+    reserved: int
+    """Zero."""
+    board_time_ns: int
+    """Board clock afterwards. (ns)"""
+
+    SIZE = 12
+
+    def pack(self) -> bytes:
+        """The bytes of this message."""
+        return packed(_DARK_REPLY, "DarkReply", self)
+
+    @classmethod
+    def unpack(cls, buffer: Buffer, offset: int = 0) -> DarkReply:
+        """Read the message that begins at `offset`."""
+        return cls(*_DARK_REPLY.unpack_from(buffer, offset))
+
+
+_READ_CELLS_REQUEST = Struct("<BBH64s64s")
+
+
+class ReadCellsRequest(NamedTuple):
+    """READ_CELLS: request."""
+
+    chip: int
+    """Socket."""
+    range: int
+    """TIA range."""
+    reads: int
+    """Repetitions."""
+    row_mask: bytes
+    """Rows."""
+    column_mask: bytes
+    """Columns."""
+
+    SIZE = 132
+
+    def wire_values(self) -> tuple[int | bytes, ...]:
+        """The fields as they are packed, parts flattened."""
+        return (self.chip, self.range, self.reads, encode_bytes("row_mask", self.row_mask, 64), encode_bytes("column_mask", self.column_mask, 64),)
+
+    def pack(self) -> bytes:
+        """The bytes of this message."""
+        check("ReadCellsRequest.range", self.range, 0, 3)
+        check("ReadCellsRequest.reads", self.reads, 1, 65535)
+        return packed(_READ_CELLS_REQUEST, "ReadCellsRequest", self.wire_values())
+
+    @classmethod
+    def unpack(cls, buffer: Buffer, offset: int = 0) -> ReadCellsRequest:
+        """Read the message that begins at `offset`."""
+        v = _READ_CELLS_REQUEST.unpack_from(buffer, offset)
+        message = cls(
+            v[0],
+            v[1],
+            v[2],
+            v[3],
+            v[4],
+        )
+        check("ReadCellsRequest.range", message.range, 0, 3)
+        check("ReadCellsRequest.reads", message.reads, 1, 65535)
+        return message
+
+
+_READ_CELLS_REPLY = Struct("<HHIQQQQ")
+
+
+class ReadCellsReply(NamedTuple):
+    """READ_CELLS: reply."""
+
+    rows: int
+    """Rows read, and zero sums that follow."""
+    reserved: int
+    """Zero."""
+    reserved2: int
+    """Zero."""
+    words: int
+    """Codes measured by this command."""
+    saturated: int
+    """Codes at either end of the scale."""
+    start_ns: int
+    """Board clock before. (ns)"""
+    stop_ns: int
+    """Board clock after. (ns)"""
+
+    SIZE = 40
+
+    def pack(self) -> bytes:
+        """The bytes of this message."""
+        return packed(_READ_CELLS_REPLY, "ReadCellsReply", self)
+
+    @classmethod
+    def unpack(cls, buffer: Buffer, offset: int = 0) -> ReadCellsReply:
+        """Read the message that begins at `offset`."""
+        return cls(*_READ_CELLS_REPLY.unpack_from(buffer, offset))
+
+
+_READ_POINTS_REQUEST = Struct("<BBH")
+
+
+class ReadPointsRequest(NamedTuple):
+    """READ_POINTS: request."""
+
+    chip: int
+    """Socket."""
+    range: int
+    """TIA range."""
+    operations: int
+    """Operations in this frame."""
+
+    SIZE = 4
+
+    def pack(self) -> bytes:
+        """The bytes of this message."""
+        check("ReadPointsRequest.range", self.range, 0, 3)
+        check("ReadPointsRequest.operations", self.operations, 1, 65535)
+        return packed(_READ_POINTS_REQUEST, "ReadPointsRequest", self)
+
+    @classmethod
+    def unpack(cls, buffer: Buffer, offset: int = 0) -> ReadPointsRequest:
+        """Read the message that begins at `offset`."""
+        message = cls(*_READ_POINTS_REQUEST.unpack_from(buffer, offset))
+        check("ReadPointsRequest.range", message.range, 0, 3)
+        check("ReadPointsRequest.operations", message.operations, 1, 65535)
+        return message
+
+
+_READ_POINTS_REPLY = Struct("<HHQ")
+
+
+class ReadPointsReply(NamedTuple):
+    """READ_POINTS: reply."""
+
+    operations: int
+    """Results that follow."""
+    reserved: int
+    """Zero."""
+    board_time_ns: int
+    """Board clock afterwards. (ns)"""
+
+    SIZE = 12
+
+    def pack(self) -> bytes:
+        """The bytes of this message."""
+        return packed(_READ_POINTS_REPLY, "ReadPointsReply", self)
+
+    @classmethod
+    def unpack(cls, buffer: Buffer, offset: int = 0) -> ReadPointsReply:
+        """Read the message that begins at `offset`."""
+        return cls(*_READ_POINTS_REPLY.unpack_from(buffer, offset))
+
+
+class CommandFacts(NamedTuple):
+    """What the session machines need to know of a command."""
+
+    controller_only: bool
+    ordered: bool
+    immediate: bool
+    array: bool
+    answered: bool
+    pulse: bool
+    stream: bool
+    request_size: int
+    request_item_size: int
+    reply_size: int
+    reply_item_size: int
+
+
+COMMANDS: dict[Command, CommandFacts] = {
+    Command.HELLO: CommandFacts(False, False, True, False, True, False, False, 96, 0, 136, 0),
+    Command.STATUS: CommandFacts(False, True, True, False, True, False, False, 0, 0, 36, 0),
+    Command.CREDIT: CommandFacts(True, False, True, False, False, False, False, 0, 0, 0, 0),
+    Command.ABORT: CommandFacts(True, False, True, False, True, False, False, 0, 0, 4, 0),
+    Command.ESTOP: CommandFacts(False, False, True, False, True, False, False, 0, 0, 4, 0),
+    Command.BYE: CommandFacts(False, True, False, False, True, False, False, 0, 0, 0, 0),
+    Command.CLEAR: CommandFacts(True, True, False, False, True, False, False, 4, 0, 0, 0),
+    Command.DESCRIBE: CommandFacts(False, True, False, False, True, False, False, 0, 0, 180, 0),
+    Command.CHIP: CommandFacts(False, True, False, False, True, False, False, 1, 0, 72, 0),
+    Command.SWITCHES: CommandFacts(False, True, False, False, True, False, False, 1, 0, 132, 0),
+    Command.OUTCOME: CommandFacts(False, True, False, False, True, False, False, 8, 0, 4, 0),
+    Command.PULSE_ROWS: CommandFacts(True, True, False, True, True, True, False, 4, 80, 112, 1),
+    Command.DARK: CommandFacts(True, True, False, True, True, False, False, 68, 0, 12, 4),
+    Command.READ_CELLS: CommandFacts(True, True, False, True, True, False, True, 132, 0, 40, 4),
+    Command.READ_POINTS: CommandFacts(True, True, False, True, True, False, False, 4, 4, 12, 4),
+}
