@@ -99,6 +99,7 @@ class SimulatedBoard:
             self._file = _open_board(self.folder, self.profile, seed, chips)
             self.outcomes = OutcomeRing(self._file.arrays)
             self.timing = Timing.of(self.profile)
+            self.temperature_mk = int(self.profile.environment.temperature_k.value * 1000)
             self.registers = Registers.of(self.profile, chips)
             self.chips = [self._open_chip(index) for index in range(chips)]
         except BaseException:
@@ -134,11 +135,6 @@ class SimulatedBoard:
     @clock_ns.setter
     def clock_ns(self, time_ns: int) -> None:
         self._file.arrays["clock_ns"][0] = time_ns
-
-    @property
-    def temperature_mk(self) -> int:
-        """Temperature of board and chips, mK."""
-        return int(self.profile.environment.temperature_k.value * 1000)
 
     def next_session(self) -> int:
         """Count sessions, from 1, across restarts."""

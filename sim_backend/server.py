@@ -25,7 +25,7 @@ from sim_backend.board import SimulatedBoard
 from sim_backend.firmware import Firmware
 
 _READ_BYTES = 1 << 20
-_WORK_SLICE_S = 0.002  # how long ABORT may have to wait for the loop to look at its links
+_WORK_SLICE_S = 0.0005  # how long ABORT may have to wait for the loop to look at its links
 _IDLE_S = 1.0
 _MAX_PENDING_BYTES = 1 << 28  # replies and chunks of a full window are far less
 

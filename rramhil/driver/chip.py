@@ -8,6 +8,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from calibration import siemens_from_codes
 from firmware_protocol.layouts import POINT, POINT_RESULT, PULSE_ROW
 from firmware_protocol.messages import (
     ClearRequest,
@@ -86,9 +87,12 @@ class Chip:
         """
         self.dark(rows, range_index)
         block = self.read_codes(rows, columns, reads, range_index)
-        zeros = block.zero_sums / self.description.zero_conversions
-        scale = self.description.ranges[range_index].per_code_uS
-        return (block.codes.mean(axis=0) - zeros[:, None]) * scale
+        return siemens_from_codes(
+            block.codes.mean(axis=0),
+            block.zero_sums,
+            self.description.zero_conversions,
+            self.description.ranges[range_index].per_code_uS,
+        )
 
     def dark(self, rows: Lines = slice(None), range_index: int = 0) -> NDArray[np.uint32]:
         """Measure the zeros of rows; the board keeps them and reports them with every read.

@@ -50,8 +50,7 @@ def read_chip(
     Returns
     -------
     ConductanceMap
-        Invalid are the cells that met an end of the ADC's scale in any read: their mean is a
-        bound, not a value.
+        As of `map_of`.
 
     Raises
     ------
@@ -67,7 +66,44 @@ def read_chip(
         block = chip.read_codes(everything, everything, 1, FINEST_RANGE)
         blocks.append(block)
         progress.advance(block.codes.size, block.stop_ns)
-    return _assemble(board, chip, blocks, origin)
+    return map_of(board, chip, blocks, origin)
+
+
+def map_of(board: Board, chip: Chip, blocks: list[CodeBlock], origin: Origin) -> ConductanceMap:
+    """Put blocks of the same cells, read one after the other, together as a map.
+
+    Invalid are the cells that met an end of the ADC's scale in any read: their mean is a bound,
+    not a value.
+    """
+    model = code_model(board.description)
+    first = blocks[0]
+    codes = np.concatenate([block.codes for block in blocks])
+    clipped = ((codes == 0) | (codes == model.code_max)).any(axis=0)
+    return ConductanceMap(
+        codes=codes,
+        zero_sums=first.zero_sums,
+        rows=first.rows,
+        cols=first.columns,
+        row_time_ns=np.concatenate([block.row_time_ns for block in blocks]),
+        valid=~clipped,
+        range_index=first.range_index,
+        per_code_uS=model.per_code_uS[first.range_index],
+        zero_conversions=model.zero_conversions,
+        read_voltage_v=board.description.read_voltage_v,
+        temperature_k=board.status().temperature_mk / 1000,
+        calibration_id=model.id,
+        info=MapInfo(
+            kind=origin.kind,
+            chip_serial=chip.serial,
+            board_serial=board.identity.serial,
+            board_name=board.identity.name,
+            simulated=board.identity.simulated,
+            firmware=board.identity.firmware,
+            recipe=origin.recipe,
+            notes=origin.notes,
+            parent=origin.parent,
+        ),
+    )
 
 
 def reading_time_s(description: Description, reads: int) -> float:
@@ -90,35 +126,3 @@ def code_model(description: Description) -> CodeModel:
 def invalidate(measured: ConductanceMap, cells: BoolArray) -> ConductanceMap:
     """Return the map with some more cells marked as not to be believed."""
     return replace(measured, valid=measured.valid & ~cells)
-
-
-def _assemble(board: Board, chip: Chip, blocks: list[CodeBlock], origin: Origin) -> ConductanceMap:
-    model = code_model(board.description)
-    first = blocks[0]
-    codes = np.concatenate([block.codes for block in blocks])
-    clipped = ((codes == 0) | (codes == model.code_max)).any(axis=0)
-    return ConductanceMap(
-        codes=codes,
-        zero_sums=first.zero_sums,
-        rows=first.rows,
-        cols=first.columns,
-        row_time_ns=np.concatenate([block.row_time_ns for block in blocks]),
-        valid=~clipped,
-        range_index=FINEST_RANGE,
-        per_code_uS=model.per_code_uS[FINEST_RANGE],
-        zero_conversions=model.zero_conversions,
-        read_voltage_v=board.description.read_voltage_v,
-        temperature_k=board.status().temperature_mk / 1000,
-        calibration_id=model.id,
-        info=MapInfo(
-            kind=origin.kind,
-            chip_serial=chip.serial,
-            board_serial=board.identity.serial,
-            board_name=board.identity.name,
-            simulated=board.identity.simulated,
-            firmware=board.identity.firmware,
-            recipe=origin.recipe,
-            notes=origin.notes,
-            parent=origin.parent,
-        ),
-    )

@@ -1,0 +1,5 @@
+"""`python -m rramhil`: the same as the `rramhil` command."""
+
+from rramhil.cli import main
+
+main()

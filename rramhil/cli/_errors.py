@@ -1,0 +1,82 @@
+"""How a run ends: exit codes, one sentence for every error, a traceback only when asked for.
+
+Owns: the translation of exceptions into what people and programs see. The exit codes themselves
+stand in `rramhil.errors`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import typer
+
+from rramhil.errors import Interrupted, RramhilError
+
+
+@dataclass
+class Run:
+    """What the options of a run ask of its output; it travels as the context's `obj`."""
+
+    as_json: bool = False
+    debug: bool = False
+
+
+def ask_json(context: typer.Context, wanted: bool) -> bool:
+    """Note that errors, too, are to be told as JSON."""
+    context.ensure_object(Run).as_json |= wanted
+    return wanted
+
+
+def ask_debug(context: typer.Context, wanted: bool) -> bool:
+    """Note that errors are to be told with their traceback."""
+    context.ensure_object(Run).debug |= wanted
+    return wanted
+
+
+@contextmanager
+def finish(run: Run) -> Generator[None]:
+    """End the process with the exit code that what happened in the body deserves."""
+    # the link's thread hands its error to the call that waits for it; twice would be noise
+    threading.excepthook = lambda hook: _trace(run, hook.exc_value)
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        _end(run, Interrupted("Stopped by the user; an open board is left safe."), interrupt)
+    except RramhilError as error:
+        _end(run, error, error)
+    except Exception as error:
+        internal = RramhilError(
+            f"Internal error: {type(error).__name__}: {str(error).rstrip('.')}.",
+            "This is a defect of rramhil: run it again with --debug and report the traceback.",
+        )
+        _end(run, internal, error)
+
+
+def _end(run: Run, error: RramhilError, cause: BaseException) -> None:
+    _trace(run, cause)
+    print(f"rramhil: {error}", file=sys.stderr)
+    if run.as_json:
+        print(json.dumps({"error": _facts(error)}, ensure_ascii=False))
+    sys.exit(error.exit_code)
+
+
+def _facts(error: RramhilError) -> dict[str, Any]:
+    return {
+        "type": type(error).__name__,
+        "sentence": error.sentence,
+        "next_step": error.next_step,
+        "exit_code": error.exit_code,
+    }
+
+
+def _trace(run: Run, error: BaseException | None) -> None:
+    if run.debug and error is not None:
+        import traceback
+
+        traceback.print_exception(error)

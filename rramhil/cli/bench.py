@@ -1,0 +1,50 @@
+"""`rramhil bench`: speed, as ratios measured side by side in one run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import typer
+
+from rramhil.cli._options import DebugOption, JsonOption, examples, new_app
+
+if TYPE_CHECKING:
+    from rramhil.bench import Figure
+
+app = new_app("Measure speed, side by side with a reference in the same run.")
+
+
+@app.command("link", epilog=examples("rramhil bench link", "rramhil bench link --json"))
+def link(as_json: JsonOption = False, debug: DebugOption = False) -> None:
+    """Measure the link: commands, batched operations and bulk reads over TCP loopback.
+
+    Client and board run in two processes; the reference is a pair of bare sockets that move the
+    same bytes. Takes about half a minute.
+    """
+    from rramhil.bench.link import figures
+
+    _print(figures(), as_json)
+
+
+@app.command("transports", epilog=examples("rramhil bench transports"))
+def transports(as_json: JsonOption = False, debug: DebugOption = False) -> None:
+    """Measure a whole programming run over each transport, beside the in-process board.
+
+    Takes about a minute.
+    """
+    from rramhil.bench.transports import figures
+
+    _print(figures(), as_json)
+
+
+def _print(figures: Iterable[Figure], as_json: bool) -> None:
+    measured: list[dict[str, str | float]] = []
+    for figure in figures:
+        measured.append(figure.as_dict())
+        if not as_json:
+            typer.echo(f"{figure.name:<48} {figure.value:>14,.0f} {figure.unit}")
+            typer.echo(f"{'':<48} {figure.ratio:>14.3f} of {figure.reference}")
+    if as_json:
+        typer.echo(json.dumps(measured))

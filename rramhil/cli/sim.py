@@ -1,0 +1,229 @@
+"""`rramhil sim`: serve a simulated board, look into a chip, put in a fresh one."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rramhil.cli._options import (
+    ChipOption,
+    DebugOption,
+    JsonOption,
+    LabOption,
+    examples,
+    new_app,
+)
+
+if TYPE_CHECKING:
+    from rramhil.simulation import ServedBoard, SimulatedBoardName
+
+app = new_app("Serve a simulated board, look into a chip, put in a fresh one.")
+
+SeedOption = Annotated[
+    int | None,
+    typer.Option(
+        "--seed", metavar="N", min=0, help="Which board. Else that of a sim:// in force, or 0."
+    ),
+]
+ChipsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--chips", metavar="N", min=1, help="Sockets it has. Else those of a sim://, or 1."
+    ),
+]
+
+
+@app.command(
+    "serve",
+    epilog=examples(
+        "rramhil sim serve --tcp 127.0.0.1:7400",
+        "rramhil sim serve --tcp 127.0.0.1:0 --pty /tmp/rram0 --seed 7 --chips 2",
+    ),
+)
+def serve(
+    tcp: Annotated[
+        str | None,
+        typer.Option("--tcp", metavar="HOST:PORT", help="Listen here; port 0 picks a free one."),
+    ] = None,
+    pty: Annotated[
+        Path | None, typer.Option("--pty", metavar="PATH", help="Offer a serial line here.")
+    ] = None,
+    seed: SeedOption = None,
+    chips: ChipsOption = None,
+    lab: LabOption = None,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Serve a simulated board to other programs.
+
+    Prints the addresses for --board, one a line, when it is ready. Serves until ctrl-C (exit code
+    130) or SIGTERM (0), and leaves the board safe.
+    """
+    from rramhil.cli._output import note, print_json
+    from rramhil.errors import UsageError
+    from rramhil.simulation import ServedBoard, parse_endpoint
+
+    if tcp is None and pty is None:
+        raise UsageError(
+            "Nothing says where to serve.", "Give --tcp HOST:PORT, --pty PATH or both."
+        )
+    endpoint = None if tcp is None else parse_endpoint(tcp)
+    name = _name(seed, chips, lab)
+    with ServedBoard(name) as board, _ended_by_signals(board) as codes:
+        addresses = [] if endpoint is None else [board.listen_tcp(endpoint)]
+        addresses += [] if pty is None else [board.open_pty(pty)]
+        note(f"Serving simulated board {board.serial}; lab {name.lab_root}.")
+        if as_json:
+            print_json({"serial": board.serial, "addresses": addresses})
+        else:
+            print(*addresses, sep="\n", flush=True)
+        board.run()
+    raise typer.Exit(codes[0] if codes else 0)
+
+
+@app.command(
+    "inspect",
+    epilog=examples("rramhil sim inspect --chip 0", "rramhil sim inspect --chip 0 --seed 7 --json"),
+)
+def inspect(
+    chip: ChipOption = 0,
+    seed: SeedOption = None,
+    chips: ChipsOption = None,
+    lab: LabOption = None,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Look at the truth of a simulated chip.
+
+    Says how many pulses its cells had, and how many have formed. Reads the state itself, not
+    the wire; it works while the board is in use.
+    """
+    from rramhil.cli._output import print_facts, print_json
+    from rramhil.simulation import inspect as look
+
+    name = _name(seed, chips, lab)
+    truth = look(name, chip)
+    facts = {
+        "chip": chip,
+        "serial": truth.serial,
+        "board": name.serial,
+        "form_pulses_min": truth.form_pulses_min,
+        "form_pulses_max": truth.form_pulses_max,
+        "form_pulses": truth.form_pulses_total,
+        "set_pulses": truth.set_pulses,
+        "reset_pulses": truth.reset_pulses,
+        "formed": truth.formed,
+        "conversions": truth.conversions,
+        "switch_loads": truth.switch_loads,
+    }
+    if as_json:
+        print_json(facts)
+        return
+    print_facts(
+        ("chip", f"{truth.serial} in socket {chip} of simulated board {name.serial}"),
+        ("forming pulses a cell", f"{truth.form_pulses_min} to {truth.form_pulses_max}"),
+        ("forming pulses", f"{truth.form_pulses_total:,}"),
+        ("set, reset pulses", f"{truth.set_pulses:,}, {truth.reset_pulses:,}"),
+        ("cells formed", f"{truth.formed:,}"),
+        ("conversions", f"{truth.conversions:,}"),
+        ("switch loads", f"{truth.switch_loads:,}"),
+    )
+
+
+@app.command(
+    "replace",
+    epilog=examples(
+        "rramhil sim replace --chip 0",
+        "rramhil sim replace --chip 0 --shorts 20 --dead-rows 3,7 --dead-cols 100:104",
+    ),
+)
+def replace(
+    chip: ChipOption = 0,
+    shorts: Annotated[
+        int, typer.Option("--shorts", metavar="N", min=0, help="Cells that conduct from the start.")
+    ] = 0,
+    dead: Annotated[
+        int, typer.Option("--dead", metavar="N", min=0, help="Cells that never form.")
+    ] = 0,
+    dead_rows: Annotated[
+        str | None, typer.Option("--dead-rows", metavar="LINES", help="Broken rows: 3,7 or 0:4.")
+    ] = None,
+    dead_cols: Annotated[
+        str | None, typer.Option("--dead-cols", metavar="LINES", help="Broken columns.")
+    ] = None,
+    seed: SeedOption = None,
+    chips: ChipsOption = None,
+    lab: LabOption = None,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Put a fresh chip into a socket.
+
+    The old chip is gone for good. Refused while the board is in use (exit code 5). Maps and
+    journal of the old chip stay.
+    """
+    from rramhil.cli._output import print_json
+    from rramhil.simulation import replace as put
+
+    name = _name(seed, chips, lab)
+    old, fresh = put(
+        name,
+        chip,
+        shorted=shorts,
+        dead=dead,
+        dead_rows=_lines(dead_rows, "rows"),
+        dead_columns=_lines(dead_cols, "columns"),
+    )
+    _retire(name, old)
+    if as_json:
+        print_json({"chip": chip, "board": name.serial, "serial": fresh, "retired": old})
+    else:
+        typer.echo(f"Chip {fresh} is in socket {chip} of board {name.serial}; {old} is retired.")
+
+
+def _name(seed: int | None, chips: int | None, lab: Path | None) -> SimulatedBoardName:
+    from rramhil.cli._boards import find_settings
+    from rramhil.simulation import named_by
+
+    settings = find_settings(None, lab)
+    return named_by(settings.board, settings.lab, seed, chips)
+
+
+def _lines(text: str | None, what: str) -> list[int]:
+    from rramhil.cli._lines import MOST_LINES, parse_lines
+
+    # the board knows how many lines it has, and refuses others
+    return [] if text is None else parse_lines(text, MOST_LINES, what)
+
+
+def _retire(name: SimulatedBoardName, serial: str) -> None:
+    from rramhil.errors import NotFound
+    from rramhil.lab import Lab
+
+    # a chip that the lab never worked with has no record to retire
+    with Lab(name.lab_root) as lab, suppress(NotFound):
+        lab.chips.retire(serial)
+
+
+@contextmanager
+def _ended_by_signals(board: ServedBoard) -> Generator[list[int]]:
+    """Let SIGINT and SIGTERM end the board's run; the exit code they ask for is put into a list."""
+    import signal
+
+    codes = {signal.SIGINT: 130, signal.SIGTERM: 0}
+    asked: list[int] = []
+
+    def end(number: int, _frame: object) -> None:
+        asked.append(codes[signal.Signals(number)])
+        board.stop()
+
+    before = {number: signal.signal(number, end) for number in codes}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,19 @@
+"""What people do to simulated boards from outside: serve one, look inside, put in a fresh chip.
+
+Beside the simulated transport the one place that imports `sim_backend`. Its errors end here: they
+become those of `rramhil.errors`.
+"""
+
+from rramhil.simulation._chips import inspect, replace
+from rramhil.simulation._serve import Endpoint, ServedBoard, parse_endpoint
+from rramhil.simulation._which import SimulatedBoardName, named_by
+
+__all__ = [
+    "Endpoint",
+    "ServedBoard",
+    "SimulatedBoardName",
+    "inspect",
+    "named_by",
+    "parse_endpoint",
+    "replace",
+]

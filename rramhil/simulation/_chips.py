@@ -1,0 +1,72 @@
+"""Look into a simulated chip, and exchange it for a fresh one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import sim_backend.board
+from rramhil.simulation._which import SimulatedBoardName, errors_of
+from sim_backend.board import SimulatedBoard
+from sim_backend.defects import Defects
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sim_backend.macro import ChipTruth
+
+
+def inspect(name: SimulatedBoardName, chip: int) -> ChipTruth:
+    """Look at the state of a chip, also while another process serves its board.
+
+    Raises
+    ------
+    NotFound
+        There is no such chip, or its board was never opened.
+    LabUnusable
+        The state is damaged.
+    """
+    with errors_of(name):
+        return sim_backend.board.inspect(name.root, name.seed, name.chips, chip)
+
+
+def replace(
+    name: SimulatedBoardName,
+    chip: int,
+    *,
+    shorted: int = 0,
+    dead: int = 0,
+    dead_rows: Sequence[int] = (),
+    dead_columns: Sequence[int] = (),
+) -> tuple[str, str]:
+    """Put a fresh chip of the next generation into a socket.
+
+    Parameters
+    ----------
+    chip : int
+        Socket.
+    shorted, dead : int
+        Cells of the fresh chip that conduct before any pulse, or never form.
+    dead_rows, dead_columns : sequence of int
+        Broken lines of the fresh chip.
+
+    Returns
+    -------
+    (str, str)
+        Serial numbers of the chip that was there and of the fresh one.
+
+    Raises
+    ------
+    BoardHeld
+        The board is in use; nothing was done.
+    NotFound
+        There is no such socket, or a defect lies outside the array.
+    LabUnusable
+        The state cannot be read or written.
+    """
+    defects = Defects(
+        shorted=shorted, dead=dead, dead_rows=tuple(dead_rows), dead_columns=tuple(dead_columns)
+    )
+    with errors_of(name), SimulatedBoard(name.root, name.seed, name.chips) as board:
+        before = board.chips[chip].serial if 0 <= chip < len(board.chips) else ""
+        board.replace_chip(chip, defects)
+        return before, board.chips[chip].serial

@@ -1,0 +1,104 @@
+"""Which simulated board is meant, and what its errors mean to a caller."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import parse_qs
+
+from rramhil.errors import BoardHeld, LabUnusable, NotFound, UsageError
+from rramhil.transport.simulated import FOLDER
+from sim_backend.board import board_serial
+from sim_backend.errors import NoSuchBoard, SimError, StateHeld
+
+
+@dataclass(frozen=True)
+class SimulatedBoardName:
+    """A simulated board of a lab.
+
+    Attributes
+    ----------
+    lab_root : Path
+        Lab folder.
+    seed, chips : int
+        Which board, as in `sim://?seed=N&chips=M`.
+    """
+
+    lab_root: Path
+    seed: int = 0
+    chips: int = 1
+
+    @property
+    def root(self) -> Path:
+        """Folder of all simulated boards of the lab."""
+        return self.lab_root / FOLDER
+
+    @property
+    def serial(self) -> str:
+        """The board's serial number.
+
+        Raises
+        ------
+        UsageError
+            No board has such a seed or so many chips.
+        """
+        with errors_of(self):
+            return board_serial(self.seed, self.chips)
+
+    def __str__(self) -> str:
+        return f"sim://?seed={self.seed}&chips={self.chips}"
+
+
+def named_by(
+    address: str, lab_root: Path, seed: int | None, chips: int | None
+) -> SimulatedBoardName:
+    """Name the board of an address, or the default one where the address is of another kind.
+
+    Parameters
+    ----------
+    address : str
+        Board in force; only `sim://` has something to say.
+    seed, chips : int, optional
+        Come before what the address says.
+
+    Raises
+    ------
+    UsageError
+        The address is a malformed `sim://`.
+    """
+    scheme, _, rest = address.partition("://")
+    said = parse_qs(rest.partition("?")[2]) if scheme.lower() == "sim" else {}
+    try:
+        return SimulatedBoardName(
+            lab_root,
+            int(said.get("seed", ["0"])[0]) if seed is None else seed,
+            int(said.get("chips", ["1"])[0]) if chips is None else chips,
+        )
+    except ValueError:
+        raise UsageError(
+            f"{address!r} names no simulated board.", "Write sim://?seed=N&chips=M."
+        ) from None
+
+
+@contextmanager
+def errors_of(name: SimulatedBoardName) -> Generator[None]:
+    """Turn the simulated board's errors into those of this package."""
+    try:
+        yield
+    except StateHeld:
+        raise BoardHeld(
+            f"The simulated board {name} is held by another process.",
+            "End that process first, or use another --seed or --lab.",
+        ) from None
+    except NoSuchBoard as error:
+        raise NotFound(
+            str(error), "--seed and --chips say which board; it is made when it is first opened."
+        ) from None
+    except (SimError, OSError) as error:
+        raise LabUnusable(
+            f"The simulated board {name} cannot keep its state in {name.lab_root}: "
+            f"{str(error).rstrip('.')}.",
+            "Choose another lab folder with --lab or RRAMHIL_LAB.",
+        ) from None

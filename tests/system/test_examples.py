@@ -1,0 +1,70 @@
+"""The examples and the Python of the documentation, run as their readers run them."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[2]
+EXAMPLES = sorted((PROJECT / "examples").glob("*.py"))
+PYTHON_BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture
+def run(tmp_path: Path):
+    """Run Python in a process of its own, with a lab of its own; returns what it printed."""
+    kept = {name: value for name, value in os.environ.items() if "RRAMHIL" not in name}
+    environment = {**kept, "RRAMHIL_LAB": str(tmp_path / "lab")}
+
+    def run_python(*arguments: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-W", "error", *arguments],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout
+
+    return run_python
+
+
+def test_first_map_programs_a_chip_once_and_only_once(run, tmp_path: Path):
+    script = str(PROJECT / "examples" / "first_map.py")
+    first, second = run(script), run(script)
+    assert "262,144 pulses, one a cell" in first
+    assert "no pulse was fired" in second
+    picture = Path(re.findall(r"its picture: (.*)", first)[0])
+    assert picture.is_file()
+    assert picture.is_relative_to(tmp_path / "lab")
+
+
+def test_forming_curve_prints_what_the_model_says(run):
+    lines = run(str(PROJECT / "examples" / "forming_curve.py")).splitlines()
+    assert "simulated chip" in lines[0]
+    steps = [[float(word.replace(",", "")) for word in line.split()] for line in lines[2:]]
+    assert len(steps) == 10
+    for amplitude_v, _, formed, model in steps:
+        assert formed == pytest.approx(model, abs=0.03), f"at {amplitude_v} V"
+
+
+def test_every_example_is_tested_here():
+    tests = Path(__file__).read_text(encoding="utf-8")
+    assert len(EXAMPLES) == 2
+    assert all(f'"{path.name}"' in tests for path in EXAMPLES)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/guide.md"])
+def test_the_python_of_a_page_runs_as_it_stands(run, page: str):
+    blocks = PYTHON_BLOCK.findall((PROJECT / page).read_text(encoding="utf-8"))
+    assert blocks
+    for block in blocks:
+        run("-c", block)
