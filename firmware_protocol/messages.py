@@ -94,7 +94,7 @@ class Role(IntEnum):
     """What a session may do."""
 
     OBSERVER = 0
-    """May ask DESCRIBE, STATUS, CHIP, COUNTERS, OUTCOME, SWITCHES; may always ESTOP."""
+    """May ask DESCRIBE, STATUS, CHIP, OUTCOME, SWITCHES; may always ESTOP."""
     CONTROLLER = 1
     """Holds the lease; may do everything."""
 

@@ -86,7 +86,7 @@ enum rram_error_code {
 
 /* What a session may do. */
 enum rram_role {
-    RRAM_ROLE_OBSERVER = 0, /* May ask DESCRIBE, STATUS, CHIP, COUNTERS, OUTCOME, SWITCHES; may always ESTOP. */
+    RRAM_ROLE_OBSERVER = 0, /* May ask DESCRIBE, STATUS, CHIP, OUTCOME, SWITCHES; may always ESTOP. */
     RRAM_ROLE_CONTROLLER = 1, /* Holds the lease; may do everything. */
 };
 

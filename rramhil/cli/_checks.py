@@ -193,7 +193,9 @@ def _kernel_cache() -> Check:
     why = _why_not_writable(_nearest(folder))
     if why is None:
         return Check("kernel cache", State.OK, str(folder))
-    advice = "Set NUMBA_CACHE_DIR to a folder you can write, or each start takes half a minute."
+    advice = (
+        "Set NUMBA_CACHE_DIR to a folder you can write, or each start compiles for some seconds."
+    )
     return Check("kernel cache", State.OPTIONAL, f"{folder}: {why}", advice)
 
 

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
+_MEASURED_IN = "cells"
+"""Work on the board is counted in these; other work says how far it is, not how fast."""
+
 
 class Bars:
     """Draw what `rramhil.programming.Progress` is told; a context manager."""
@@ -55,9 +58,11 @@ class Bars:
             return
         self._done += n
         elapsed_s = max(time.perf_counter() - self._since_s, 1e-9)
+        rate = f"{self._done / elapsed_s:,.0f} {self._unit}/s"
+        clock = f"board time {board_time_ns / 1e9:.3f} s"
         self._bars.update(
             self._task,
             advance=n,
-            rate=f"{self._done / elapsed_s:,.0f} {self._unit}/s",
-            clock=f"board time {board_time_ns / 1e9:.3f} s",
+            rate=rate if self._unit == _MEASURED_IN else "",
+            clock=clock if self._unit == _MEASURED_IN else "",
         )

@@ -72,17 +72,23 @@ class Work:
     virgin: dict[MapEntry, ConductanceMap] = field(default_factory=dict[MapEntry, ConductanceMap])
 
 
-def wanted_cells(bench: Bench, order: Order) -> BoolArray:
-    """Return the (R, C) bool cells that are to have had one pulse in the end."""
+def wanted_cells(bench: Bench, order: Order, standing: Standing) -> BoolArray:
+    """Return the (R, C) bool cells that are to have had one pulse in the end.
+
+    Shorts that an earlier run found are not among them.
+    """
     if order.job is not None:
         return on_chip(order.job.cells, bench.shape)
-    return step_map(order.recipe, bench.board.description) >= 0
+    steps = step_map(order.recipe, bench.board.description)
+    last = _last_readback(bench)
+    virgin = None if last is None else last.info.parent
+    return (steps >= 0) & ~_shorts_of(bench, virgin, ~standing.touched)
 
 
 def form(bench: Bench, order: Order) -> Work:
     """Fire what may be fired; nothing, if there is a reason to."""
     standing = standing_of(bench)
-    reason = reason_to_fire_nothing(standing, wanted_cells(bench, order))
+    reason = reason_to_fire_nothing(standing, wanted_cells(bench, order, standing))
     bench.lab.chips.see(bench.chip.serial, bench.board.identity.serial, bench.chip.number)
     if order.job is not None:
         return _continue(bench, order.recipe, order.job, standing, reason)
@@ -129,9 +135,7 @@ def _continue(bench: Bench, recipe: Recipe, job: Job, standing: Standing, reason
 
 def _leave_alone(bench: Bench, standing: Standing, reason: str) -> Work:
     """Find out what is known of a chip that gets no pulse."""
-    last = next(
-        (e for e in bench.lab.maps.list(bench.chip.serial) if e.info.kind == "readback"), None
-    )
+    last = _last_readback(bench)
     parent = None if last is None else last.info.parent
     unaccounted = standing.foreign_pulses or not standing.touched.any()
     if unaccounted or last is None or last.info.recipe is None:
@@ -146,6 +150,11 @@ def _leave_alone(bench: Bench, standing: Standing, reason: str) -> Work:
         if (standing.pulsed & (steps < 0)).any():
             recipe = None  # an earlier recipe made the rest: the steps of this one are half a story
     return Work(recipe, 0, reason, standing.pulsed, shorts, parent)
+
+
+def _last_readback(bench: Bench) -> MapEntry | None:
+    maps = bench.lab.maps.list(bench.chip.serial)
+    return next((entry for entry in maps if entry.info.kind == "readback"), None)
 
 
 def _shorts_of(bench: Bench, virgin: str | None, among: BoolArray) -> BoolArray:

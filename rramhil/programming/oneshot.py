@@ -132,7 +132,7 @@ def preview(
     bench = Bench(board, board.chip(chip_index), lab, Silent())
     order = _order(bench, recipe, resume)
     standing = standing_of(bench)
-    wanted = wanted_cells(bench, order)
+    wanted = wanted_cells(bench, order, standing)
     reason = reason_to_fire_nothing(standing, wanted)
     eligible = np.zeros_like(wanted) if reason else wanted & ~standing.touched
     planned = plan(order.recipe, board.description, eligible)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from rramhil.lab import load_map
 from rramhil.simulation import SimulatedBoardName, inspect
 from sim_backend.cells import CellFlag
 from tests.support.boards import endpoint
@@ -118,7 +119,10 @@ def test_a_fresh_chip_is_programmed_again_and_the_old_one_is_retired(fresh: Cli)
     assert planned["pulses"] == 128 * 512
 
 
-def test_ctrl_c_leaves_the_board_idle_and_resume_ends_with_one_pulse_a_cell(fresh: Cli) -> None:
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_leaves_the_board_idle_and_resume_ends_with_one_pulse_a_cell(
+    fresh: Cli, stop: signal.Signals
+) -> None:
     name = SimulatedBoardName(fresh.lab)
     with fresh.served("--tcp", "127.0.0.1:0") as (address,):
         # each answer is late, so that forming takes long enough to be interrupted
@@ -129,7 +133,7 @@ def test_ctrl_c_leaves_the_board_idle_and_resume_ends_with_one_pulse_a_cell(fres
             while inspect(name, 0).form_pulses_total == 0:
                 assert working.poll() is None
                 time.sleep(0.01)
-            working.send_signal(signal.SIGINT)
+            working.send_signal(stop)
             stopped = finished(working)
         assert stopped.code == 130, stopped
         assert stopped.json["error"]["type"] == "Interrupted"
@@ -146,12 +150,16 @@ def test_ctrl_c_leaves_the_board_idle_and_resume_ends_with_one_pulse_a_cell(fres
     assert (truth["form_pulses_min"], truth["form_pulses_max"]) == (1, 1)
 
 
-def test_a_recorded_run_replays_as_a_board(fresh: Cli) -> None:
+def test_a_recorded_programming_run_replays_as_a_board(fresh: Cli) -> None:
     tape = fresh.folder / "run.tape"
-    asked = ("read", "--rows", "0:4", "--cols", "0:4", "--json")
+    asked = ("program", "--recipe", "sparse", "--reads", "2", "--json")
+    elsewhere = Cli(fresh.folder, lab=fresh.folder / "elsewhere")
     measured = fresh(*asked, "--record", str(tape)).json
-    replayed = fresh(*asked, "--board", f"tape://{tape}").json
-    assert replayed["conductance_uS"] == measured["conductance_uS"]
+    replayed = elsewhere(*asked, "--board", f"tape://{tape}").json
+    assert replayed["formed"] == measured["formed"]
+    assert replayed["pulses"] == CELLS
+    ours, theirs = (load_map(Path(result["map"])) for result in (measured, replayed))
+    assert ours.codes.tobytes() == theirs.codes.tobytes()
 
 
 def test_read_measures_chosen_cells_once_or_as_a_series(fresh: Cli) -> None:

@@ -276,6 +276,8 @@ def test_shorts_are_named_and_get_no_pulse_and_dead_lines_are_found(lab: Lab) ->
         assert not each.measured.valid[3, 9]
     assert "3 shorted cells" in result.message
     assert again.pulses == 0
+    assert "each of the recipe's cells had its one pulse" in again.message
+    assert "3 shorted cells" in again.message
 
 
 # --- interrupted and resumed --------------------------------------------------------------------
