@@ -6,8 +6,9 @@ Owns: the 24-byte header, both checksums, resynchronisation. Does not know sessi
 from __future__ import annotations
 
 from binascii import crc_hqx
+from collections.abc import Callable
 from struct import Struct
-from typing import NamedTuple
+from typing import NamedTuple, cast
 from zlib import crc32
 
 from firmware_protocol.messages import MAGIC, MAX_BODY, VERSION
@@ -19,6 +20,8 @@ OVERHEAD_BYTES = HEADER_BYTES + 4
 _CRC16_INIT = 0xFFFF  # CRC-16/CCITT-FALSE, which is crc_hqx with this start value
 _CHECKED_BYTES = HEADER_BYTES - 2
 _HEADER = Struct("<HBBHHIIIH")
+_CHECKED_HEADER = Struct("<HBBHHIIIHH")
+_TRAILER = Struct("<I")
 _MAGIC_BYTES = MAGIC.to_bytes(2, "little")
 
 
@@ -48,6 +51,10 @@ def encode(
     head += crc_hqx(head, _CRC16_INIT).to_bytes(2, "little")
     # one join: a body may be a quarter of a megabyte
     return b"".join((head, body, crc32(body, crc32(head)).to_bytes(4, "little")))
+
+
+_new_frame = cast("Callable[[type[Frame], tuple[object, ...]], Frame]", tuple.__new__)
+"""What Frame(*fields) comes down to, in half its time: every frame that arrives passes here."""
 
 
 class FrameDecoder:
@@ -98,31 +105,28 @@ class FrameDecoder:
         frames: list[Frame] = []
         end = len(buffer)
         view = memoryview(buffer)
-        unpack_from = _HEADER.unpack_from
         self._needed = OVERHEAD_BYTES
         while end - at >= OVERHEAD_BYTES:
-            magic, version, flags, kind, credit, session, sequence, length, _ = unpack_from(
-                buffer, at
+            magic, version, flags, kind, credit, session, sequence, length, _, crc16 = (
+                _CHECKED_HEADER.unpack_from(buffer, at)
             )
             body_at = at + HEADER_BYTES
             stop = body_at + length
             if (
                 magic != MAGIC
                 or length > self.max_body
-                or crc_hqx(buffer[at : at + _CHECKED_BYTES], _CRC16_INIT)
-                != buffer[body_at - 2] | buffer[body_at - 1] << 8
+                or crc_hqx(buffer[at : at + _CHECKED_BYTES], _CRC16_INIT) != crc16
             ):
                 at = self._skip(buffer, at, magic == MAGIC)
                 continue
             if stop + 4 > end:
                 self._needed = stop + 4 - at
                 break
-            if crc32(view[at:stop]) != int.from_bytes(buffer[stop : stop + 4], "little"):
+            if crc32(view[at:stop]) != _TRAILER.unpack_from(buffer, stop)[0]:
                 at = self._skip(buffer, at, began=True)
                 continue
-            frames.append(
-                Frame(kind, flags, credit, session, sequence, buffer[body_at:stop], version)
-            )
+            fields = (kind, flags, credit, session, sequence, buffer[body_at:stop], version)
+            frames.append(_new_frame(Frame, fields))
             at = stop + 4
         return frames, at
 
