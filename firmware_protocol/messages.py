@@ -107,7 +107,7 @@ class Operation(IntEnum):
     SET = 2
     """Back to the on state, polarity of forming."""
     RESET = 3
-    """To the off state: bit line at the voltage, source line at ground."""
+    """To the off state: selected bit lines at the voltage, source line and other bit lines at ground."""
 
 
 class BoardState(IntEnum):
@@ -186,6 +186,8 @@ gets the same reply; a new one opens a session numbered from the board's non-vol
     PULSE_ROWS = 32
     """Fire pulses, one operation a row, in order. The outcome is recorded before the first pulse and after
 the last. The first operation that fails stops the frame and halts the board until CLEAR."""
+    WAIT = 36
+    """Let board time pass between array commands; a longer wait takes several. Nothing else happens."""
     DARK = 33
     """Measure zeros: all bit lines grounded, `zero_conversions` conversions a row, summed and kept per row and range."""
     READ_CELLS = 34
@@ -1004,6 +1006,51 @@ class PulseRowsReply(NamedTuple):
         return message
 
 
+_WAIT_REQUEST = Struct("<Q")
+
+
+class WaitRequest(NamedTuple):
+    """WAIT: request."""
+
+    duration_ns: int
+    """How long, at most a minute. (ns)"""
+
+    SIZE = 8
+
+    def pack(self) -> bytes:
+        """The bytes of this message."""
+        check("WaitRequest.duration_ns", self.duration_ns, 1, 60000000000)
+        return packed(_WAIT_REQUEST, "WaitRequest", self)
+
+    @classmethod
+    def unpack(cls, buffer: Buffer, offset: int = 0) -> WaitRequest:
+        """Read the message that begins at `offset`."""
+        message = cls(*_WAIT_REQUEST.unpack_from(buffer, offset))
+        check("WaitRequest.duration_ns", message.duration_ns, 1, 60000000000)
+        return message
+
+
+_WAIT_REPLY = Struct("<Q")
+
+
+class WaitReply(NamedTuple):
+    """WAIT: reply."""
+
+    board_time_ns: int
+    """Board clock afterwards. (ns)"""
+
+    SIZE = 8
+
+    def pack(self) -> bytes:
+        """The bytes of this message."""
+        return packed(_WAIT_REPLY, "WaitReply", self)
+
+    @classmethod
+    def unpack(cls, buffer: Buffer, offset: int = 0) -> WaitReply:
+        """Read the message that begins at `offset`."""
+        return cls(*_WAIT_REPLY.unpack_from(buffer, offset))
+
+
 _DARK_REQUEST = Struct("<BBH64s")
 
 
@@ -1233,6 +1280,7 @@ COMMANDS: dict[Command, CommandFacts] = {
     Command.SWITCHES: CommandFacts(False, True, False, False, True, False, False, 1, 0, 132, 0),
     Command.OUTCOME: CommandFacts(False, True, False, False, True, False, False, 8, 0, 4, 0),
     Command.PULSE_ROWS: CommandFacts(True, True, False, True, True, True, False, 4, 80, 112, 1),
+    Command.WAIT: CommandFacts(True, True, False, True, True, False, False, 8, 0, 8, 0),
     Command.DARK: CommandFacts(True, True, False, True, True, False, False, 68, 0, 12, 4),
     Command.READ_CELLS: CommandFacts(True, True, False, True, True, False, True, 132, 0, 40, 4),
     Command.READ_POINTS: CommandFacts(True, True, False, True, True, False, False, 4, 4, 12, 4),

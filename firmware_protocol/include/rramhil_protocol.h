@@ -43,6 +43,7 @@ enum rram_command {
     RRAM_CMD_SWITCHES = 10,
     RRAM_CMD_OUTCOME = 11,
     RRAM_CMD_PULSE_ROWS = 32,
+    RRAM_CMD_WAIT = 36,
     RRAM_CMD_DARK = 33,
     RRAM_CMD_READ_CELLS = 34,
     RRAM_CMD_READ_POINTS = 35,
@@ -94,7 +95,7 @@ enum rram_role {
 enum rram_operation {
     RRAM_OPERATION_FORM = 1, /* Electroforming: source line at the voltage, selected bit lines at ground. */
     RRAM_OPERATION_SET = 2, /* Back to the on state, polarity of forming. */
-    RRAM_OPERATION_RESET = 3, /* To the off state: bit line at the voltage, source line at ground. */
+    RRAM_OPERATION_RESET = 3, /* To the off state: selected bit lines at the voltage, source line and other bit lines at ground. */
 };
 
 /* What the board is doing. */
@@ -468,6 +469,20 @@ _Static_assert(offsetof(rram_pulse_rows_reply_t, fired) == 2, "rram_pulse_rows_r
 _Static_assert(offsetof(rram_pulse_rows_reply_t, cells) == 4, "rram_pulse_rows_reply_t.cells");
 _Static_assert(offsetof(rram_pulse_rows_reply_t, board_time_ns) == 8, "rram_pulse_rows_reply_t.board_time_ns");
 _Static_assert(offsetof(rram_pulse_rows_reply_t, error) == 16, "rram_pulse_rows_reply_t.error");
+
+/* WAIT: request. */
+typedef struct __attribute__((packed)) {
+    uint64_t duration_ns; /* How long, at most a minute. */
+} rram_wait_request_t;
+_Static_assert(sizeof(rram_wait_request_t) == 8, "rram_wait_request_t");
+_Static_assert(offsetof(rram_wait_request_t, duration_ns) == 0, "rram_wait_request_t.duration_ns");
+
+/* WAIT: reply. */
+typedef struct __attribute__((packed)) {
+    uint64_t board_time_ns; /* Board clock afterwards. */
+} rram_wait_reply_t;
+_Static_assert(sizeof(rram_wait_reply_t) == 8, "rram_wait_reply_t");
+_Static_assert(offsetof(rram_wait_reply_t, board_time_ns) == 0, "rram_wait_reply_t.board_time_ns");
 
 /* DARK: request. */
 typedef struct __attribute__((packed)) {
