@@ -162,19 +162,27 @@ class SimulatedBoard:
     # --- operations: what was checked is done, registers follow, the clock moves ----------------
 
     def form(self, frame: FrameId, chip: int, pulses: Pulses) -> int:
-        """Fire FORM pulses; returns how many cells were pulsed.
+        """Fire FORM pulses; see `pulse`."""
+        return self.pulse(frame, chip, Operation.FORM, pulses)
+
+    def pulse(self, frame: FrameId, chip: int, operation: Operation, pulses: Pulses) -> int:
+        """Fire pulses of one operation; returns how many cells were pulsed.
 
         The outcome is recorded under the frame's name. Afterwards word lines and rails are at
         zero; the switches keep the pattern of the last pulse.
         """
         count = len(pulses.row)
-        progress = self.outcomes.intend(*frame, chip, Operation.FORM, count)
-        pulsed = self.chips[chip].form(pulses, progress)
+        progress = self.outcomes.intend(*frame, chip, operation, count)
+        pulsed = self.chips[chip].pulse(operation, pulses, progress)
         mask = np.unpackbits(pulses.masks[-1], bitorder="little")
         self._switch(chip, np.where(mask, LineState.RAIL_A, LineState.RAIL_B), count)
         self.clock_ns += self.timing.pulses_ns(pulses.width_ns)
         self.outcomes.complete(progress)
         return pulsed
+
+    def wait(self, duration_ns: int) -> None:
+        """Let board time pass; nothing else happens."""
+        self.clock_ns += duration_ns
 
     def read(
         self,

@@ -21,12 +21,10 @@ from firmware_protocol.messages import (
 from sim_backend.fixedpoint import scaled
 from sim_backend.profile import Envelope, Profile, Rail
 
-_NOT_THERE = EnvelopeFacts(0, 0, 0, 0, 0, 0)
-
 
 def describe(profile: Profile) -> DescribeReply:
-    """Answer to DESCRIBE. SET and RESET are marked as operations the board does not have."""
-    converters, rails = profile.converters, profile.rails
+    """Answer to DESCRIBE."""
+    converters, rails, envelopes = profile.converters, profile.rails, profile.envelopes
     ranges = tuple(
         RangeFacts(_micro(r.per_code_uS.value), r.settle_ns.value) for r in converters.ranges
     )
@@ -50,7 +48,11 @@ def describe(profile: Profile) -> DescribeReply:
         inhibit_tolerance_uv=_micro(profile.limits.inhibit_tolerance_v.value),
         rails=(_rail(rails.SOURCE), _rail(rails.WORD), _rail(rails.RAIL_A), _rail(rails.RAIL_B)),
         ranges=(*ranges, *[RangeFacts(0, 0)] * MAX_RANGES)[:MAX_RANGES],  # type: ignore[arg-type]
-        envelopes=(_envelope(profile.envelopes.FORM), _NOT_THERE, _NOT_THERE),
+        envelopes=(
+            _envelope(envelopes.FORM),
+            _envelope(envelopes.SET),
+            _envelope(envelopes.RESET),
+        ),
     )
 
 

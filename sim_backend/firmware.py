@@ -2,8 +2,7 @@
 
 Implements the `Executor` of `firmware_protocol.board_session`. Owns the meaning of each command
 and every check that a board must make itself, whatever the host sends; knows no socket, no
-session rule and no physics. FORM is the only pulse of this firmware; DESCRIBE marks SET and
-RESET as not there, and the gate schedule's commands are not in its table yet.
+session rule and no physics. The gate schedule's commands are not in its table yet.
 """
 
 from __future__ import annotations
@@ -44,6 +43,8 @@ from firmware_protocol.messages import (
     StreamChunk,
     SwitchesReply,
     SwitchesRequest,
+    WaitReply,
+    WaitRequest,
 )
 from sim_backend.board import SimulatedBoard
 from sim_backend.cells import leading
@@ -75,6 +76,7 @@ class Firmware:
             Command.SWITCHES: self._switches,
             Command.OUTCOME: self._outcome,
             Command.PULSE_ROWS: self._pulse_rows,
+            Command.WAIT: self._wait,
             Command.DARK: self._dark,
             Command.READ_CELLS: self._read_cells,
             Command.READ_POINTS: self._read_points,
@@ -136,22 +138,23 @@ class Firmware:
     def _pulse_rows(self, frame: FrameId, body: bytes, max_body: int) -> Answer:
         request = PulseRowsRequest.unpack(body)
         chip = self._socket(request.chip)
-        envelope = self._facts.envelopes[request.operation - 1]
-        if envelope.voltage_max_uv == 0:
-            only = Operation.FORM
-            raise Refused(ErrorCode.BAD_FIELD, request.operation, only, only, "operation")
+        operation = Operation(request.operation)
         limit = self._facts.max_pulse_rows
         items = _items(body, PulseRowsRequest.SIZE, layouts.PULSE_ROW, request.operations, limit)
         rows = decode_rows(items, self._facts)
-        error = first_refused(rows, envelope, self._facts)
+        error = first_refused(rows, operation, self._facts)
         fired = request.operations if error is None else error.operation
         cells = 0
         if fired:
-            cells = self._board.form(frame, chip, leading(rows.pulses, fired))
+            cells = self._board.pulse(frame, chip, operation, leading(rows.pulses, fired))
         error = _NO_ERROR if error is None else error._replace(sequence=frame.sequence)
         reply = PulseRowsReply(request.operations, fired, cells, self._board.clock_ns, error)
         statuses = _statuses(request.operations, fired, error.code)
         return Answer(reply.pack() + statuses.tobytes(), halted=fired < request.operations)
+
+    def _wait(self, frame: FrameId, body: bytes, max_body: int) -> Answer:
+        self._board.wait(WaitRequest.unpack(body).duration_ns)
+        return Answer(WaitReply(self._board.clock_ns).pack())
 
     # --- conversions -------------------------------------------------------------------------
 

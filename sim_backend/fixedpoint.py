@@ -22,6 +22,8 @@ GAIN_BITS = 26
 """Fraction bits of a gain: a code of the finest range keeps 29 bits, and no product overflows."""
 SLOPE_BITS = 16
 """Fraction bits of the breakdown voltage's slope and of its logarithm."""
+CHANCE_BITS = 24
+"""Fraction bits of a probability."""
 
 _CONTEXT = Context(prec=50, rounding=ROUND_HALF_EVEN)
 Int64Array = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
@@ -42,6 +44,37 @@ class FormingNumbers(NamedTuple):
     unformed_log2_sd: int
     reference_compliance_na: int
     shorted_ps: int
+
+
+class SwitchingNumbers(NamedTuple):
+    """SET, RESET and endurance in integers; exponents are of conductances in pS, in 2^-20."""
+
+    set_mean_uv: int
+    set_sd_uv: int
+    reset_mean_uv: int
+    reset_sd_uv: int
+    slope_uv_per_octave: int
+    """In 2^-16 uV."""
+    reference_width_ns: int
+    reference_compliance_na: int
+    on_log2_mean: int
+    on_log2_devices: int
+    """Standard deviation from cell to cell, as `off_log2_devices`."""
+    on_log2_cycles: int
+    """Standard deviation from pulse to pulse, as `off_log2_cycles`."""
+    off_log2_mean: int
+    off_log2_devices: int
+    off_log2_cycles: int
+    set_failure: int
+    """Probability in 2^-24, as the one below and `sticks_on`."""
+    reset_failure: int
+    life_log2_mean: int
+    """Of the cycles until a cell sticks, in 2^-20."""
+    life_log2_sd: int
+    sticks_on: int
+    on_log2_worn: int
+    """What a whole life adds to the exponent of the on level, in 2^-20."""
+    off_log2_worn: int
 
 
 class ReadNumbers(NamedTuple):
@@ -77,6 +110,44 @@ def forming_numbers(profile: Profile) -> FormingNumbers:
         unformed_log2_sd=unformed[1],
         reference_compliance_na=scaled(facts.reference_compliance_a.value, 10**9),
         shorted_ps=scaled(facts.shorted_uS.value, 1_000_000),
+    )
+
+
+def switching_numbers(profile: Profile) -> SwitchingNumbers:
+    """Integers of SET, RESET and endurance."""
+    facts, life = profile.switching, profile.endurance
+    with localcontext(_CONTEXT):
+        octave_v = facts.slope_v_per_decade.value * Decimal(2).log10()
+        on = _log2_spreads(
+            facts.on_mean_uS.value, facts.on_spread_devices.value, facts.on_spread_cycles.value
+        )
+        off = _log2_spreads(
+            facts.off_mean_uS.value, facts.off_spread_devices.value, facts.off_spread_cycles.value
+        )
+        life_sd = _log2_sd(life.spread_cycles.value)
+        life_mean = _log2(Decimal(life.median_cycles.value))
+        worn = [_log2(ratio.value) for ratio in (life.worn_on_ratio, life.worn_off_ratio)]
+    return SwitchingNumbers(
+        set_mean_uv=scaled(facts.set_voltage_mean_v.value, 1_000_000),
+        set_sd_uv=scaled(facts.set_voltage_sd_v.value, 1_000_000),
+        reset_mean_uv=scaled(facts.reset_voltage_mean_v.value, 1_000_000),
+        reset_sd_uv=scaled(facts.reset_voltage_sd_v.value, 1_000_000),
+        slope_uv_per_octave=scaled(octave_v, 1_000_000 << SLOPE_BITS),
+        reference_width_ns=facts.reference_width_ns.value,
+        reference_compliance_na=scaled(profile.forming.reference_compliance_a.value, 10**9),
+        on_log2_mean=on[0],
+        on_log2_devices=on[1],
+        on_log2_cycles=on[2],
+        off_log2_mean=off[0],
+        off_log2_devices=off[1],
+        off_log2_cycles=off[2],
+        set_failure=scaled(facts.set_failure.value, 1 << CHANCE_BITS),
+        reset_failure=scaled(facts.reset_failure.value, 1 << CHANCE_BITS),
+        life_log2_mean=scaled(life_mean, 1 << NORMAL_BITS),
+        life_log2_sd=scaled(life_sd, 1 << NORMAL_BITS),
+        sticks_on=scaled(life.stuck_on_share.value, 1 << CHANCE_BITS),
+        on_log2_worn=scaled(worn[0], 1 << NORMAL_BITS),
+        off_log2_worn=scaled(worn[1], 1 << NORMAL_BITS),
     )
 
 
@@ -119,6 +190,27 @@ def _log2_moments(mean_uS: Decimal, sd_uS: Decimal) -> tuple[int, int]:
     mean = (mean_uS * 10**6).ln() - variance / 2
     ln2 = Decimal(2).ln()
     return scaled(mean / ln2, 1 << NORMAL_BITS), scaled(variance.sqrt() / ln2, 1 << NORMAL_BITS)
+
+
+def _log2_spreads(mean_uS: Decimal, devices: Decimal, cycles: Decimal) -> tuple[int, int, int]:
+    """Mean, sd between cells and sd between pulses of log2 of a conductance in pS, in 2^-20.
+
+    The two spreads are sd / mean of two lognormal factors; `mean_uS` is the mean of the product.
+    """
+    sds = _log2_sd(devices), _log2_sd(cycles)
+    variance = (1 + devices**2).ln() + (1 + cycles**2).ln()
+    mean = _log2(mean_uS * 10**6) - variance / 2 / Decimal(2).ln()
+    low, high = (scaled(sd, 1 << NORMAL_BITS) for sd in sds)
+    return scaled(mean, 1 << NORMAL_BITS), low, high
+
+
+def _log2_sd(spread: Decimal) -> Decimal:
+    """Standard deviation of log2 of a lognormal whose sd / mean is `spread`."""
+    return (1 + spread**2).ln().sqrt() / Decimal(2).ln()
+
+
+def _log2(value: Decimal) -> Decimal:
+    return value.ln() / Decimal(2).ln()
 
 
 def _uniform(bits: int, most: int) -> int:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from firmware_protocol.messages import DescribeReply, EnvelopeFacts, Error, ErrorCode, Rail
+from firmware_protocol.messages import DescribeReply, Error, ErrorCode, Operation, Rail
 from sim_backend.cells import Pulses
 from sim_backend.fixedpoint import Int64Array
 
@@ -69,15 +69,18 @@ def decode_rows(items: np.ndarray, facts: DescribeReply) -> PulseRows:
     return PulseRows(pulses, source_uv, inhibit_uv, selected, items["reserved"].astype(np.int64))
 
 
-def first_refused(rows: PulseRows, envelope: EnvelopeFacts, facts: DescribeReply) -> Error | None:
+def first_refused(rows: PulseRows, kind: Operation, facts: DescribeReply) -> Error | None:
     """Find the first operation that breaks a rule, and the first rule that it breaks.
+
+    FORM and SET drive the source line and inhibit the other bit lines by its voltage; RESET
+    drives the selected bit lines and has the source line, and the other bit lines, at ground.
 
     Returns
     -------
     Error or None
         With `operation` set and `sequence` 0.
     """
-    rules = _rules(rows, envelope, facts)
+    rules = _rules(rows, kind, facts)
     broken = np.array([rule.broken() for rule in rules])
     operations = np.flatnonzero(np.any(broken, axis=0))
     if len(operations) == 0:
@@ -88,27 +91,31 @@ def first_refused(rows: PulseRows, envelope: EnvelopeFacts, facts: DescribeReply
     return Error(rule.code, n, 0, int(rule.value[n]), low, high, rule.text)
 
 
-def _rules(rows: PulseRows, envelope: EnvelopeFacts, facts: DescribeReply) -> list[_Rule]:
-    pulses = rows.pulses
+def _rules(rows: PulseRows, kind: Operation, facts: DescribeReply) -> list[_Rule]:
+    pulses, envelope = rows.pulses, facts.envelopes[kind - 1]
+    resets = kind == Operation.RESET
     step_uv = max(-(-rail.full_scale_uv >> facts.dac_bits) for rail in facts.rails)
     step_na = -(-step_uv * facts.compliance_per_volt_na // 1_000_000)
-    limit_na = 1000 * facts.rails[Rail.SOURCE].current_limit_ua
+    driving = Rail.RAIL_A if resets else Rail.SOURCE
+    limit_na = 1000 * facts.rails[driving].current_limit_ua
     current_na = rows.selected * pulses.compliance_na
     tolerance_uv = facts.inhibit_tolerance_uv
     lowest_uv, highest_uv = envelope.voltage_min_uv, envelope.voltage_max_uv
     lowest_na, highest_na = envelope.compliance_min_na, envelope.compliance_max_na
+    highest_source_uv = tolerance_uv if resets else facts.rails[Rail.SOURCE].full_scale_uv
     return [
         _Rule(ErrorCode.BAD_FIELD, "reserved", rows.reserved, 0, 0),
         _Rule(ErrorCode.BAD_FIELD, "row", pulses.row, 0, facts.rows - 1),
         _Rule(ErrorCode.BAD_FIELD, "column_mask", rows.selected, 1, facts.columns),
         _Rule(
             ErrorCode.LIMIT_VOLTAGE,
-            "source_code - bit_code",
-            pulses.selected_uv,
+            "bit_code - source_code" if resets else "source_code - bit_code",
+            -pulses.selected_uv if resets else pulses.selected_uv,
             lowest_uv,
             highest_uv,
             step_uv,
         ),
+        _Rule(ErrorCode.LIMIT_VOLTAGE, "source_code", rows.source_uv, 0, highest_source_uv),
         _Rule(
             ErrorCode.LIMIT_WIDTH,
             "width_ns",

@@ -2,23 +2,26 @@
 
 Owns what pulses and conversions do to the non-volatile state; a cached row is dropped when a
 pulse touches it. Knows no DAC code, no limit, no time and no wire. Operations that come later
-(SET, RESET, multiply with wires, ageing) belong here beside `form` and `read`, their kernels
-beside those of `cells` and `readpath`.
+(multiply with wires, ageing) belong here beside `pulse` and `read`, their kernels beside those
+of `pulsing` and `readpath`.
 """
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from sim_backend import cells, defects, fixedpoint, readpath, tables
+from firmware_protocol.messages import Operation
+from sim_backend import cells, defects, devices, fixedpoint, pulsing, readpath, tables
 from sim_backend.cells import CellKeys, Cells, Progress, Pulses, UInt16Array, UInt32Array
 from sim_backend.defects import Defects
 from sim_backend.errors import NoSuchBoard
 from sim_backend.fixedpoint import Int64Array, ReadNumbers
 from sim_backend.profile import Profile
+from sim_backend.pulsing import Rules
 from sim_backend.randomness import Stream, child, children
 from sim_backend.readpath import Block, Lines, NoiseKeys
 from sim_backend.state import Arrays, ArraySpec, Identity, Layout, StateFile, create, open_state
@@ -58,13 +61,20 @@ class Macro:
         key = _chip_key(seed, index, self._file.identity.generation)
         rows = len(self.cells.flags)
         self._cell_keys = CellKeys(
-            np.uint64(child(key, Stream.BREAKDOWN)), np.uint64(child(key, Stream.FORMED))
+            breakdown=np.uint64(child(key, Stream.BREAKDOWN)),
+            formed=np.uint64(child(key, Stream.FORMED)),
+            threshold=np.uint64(child(key, Stream.THRESHOLD)),
+            level=np.uint64(child(key, Stream.LEVEL)),
+            lifetime=np.uint64(child(key, Stream.LIFETIME)),
+            set=np.uint64(child(key, Stream.SET)),
+            reset=np.uint64(child(key, Stream.RESET)),
         )
         self._noise_keys = NoiseKeys(
             children(child(key, Stream.CONVERSION), rows),
             children(child(key, Stream.CONVERSION_TAIL), rows),
         )
         self._forming = fixedpoint.forming_numbers(profile)
+        self._switching = fixedpoint.switching_numbers(profile)
         self._read = numbers
         self._tables = tables.load()
         self._lines: dict[int, Lines] = {}
@@ -72,12 +82,24 @@ class Macro:
 
     # --- pulses ------------------------------------------------------------------------------
 
-    def form(self, pulses: Pulses, progress: Progress) -> int:
-        """Fire electroforming pulses; returns how many selected cells were pulsed."""
+    def pulse(self, operation: Operation, pulses: Pulses, progress: Progress) -> int:
+        """Fire pulses of one operation; returns how many selected cells were pulsed."""
         self._fresh[:, pulses.row] = False
-        return cells.form(
-            self.cells, pulses, self._cell_keys, self._forming, self._tables, progress
-        )
+        state = self.cells
+        counts = {
+            Operation.FORM: state.form_pulses,
+            Operation.SET: state.set_pulses,
+            Operation.RESET: state.reset_pulses,
+        }
+        return pulsing.fire(state, counts[operation], pulses, self.rules, progress)
+
+    @cached_property
+    def rules(self) -> Rules:
+        """What pulses go by on this chip; the cells' constants are drawn when first needed."""
+        keys, forming, switching = self._cell_keys, self._forming, self._switching
+        rows, columns = self.cells.flags.shape
+        drawn = devices.devices((rows, columns), keys, forming, switching, self._tables)
+        return Rules(keys, forming, switching, self._tables, drawn)
 
     # --- conversions -------------------------------------------------------------------------
 
@@ -212,6 +234,10 @@ class ChipTruth(NamedTuple):
         Over all cells together.
     formed : int
         Cells whose dielectric has broken down.
+    off, stuck : int
+        Formed cells in their off state, and cells that no SET or RESET changes any more.
+    cycles_max : int
+        The most that one cell was switched off and on again.
     conversions, switch_loads : int
     cells : Cells
         The state itself, read-only; it follows what a serving process does.
@@ -224,6 +250,9 @@ class ChipTruth(NamedTuple):
     set_pulses: int
     reset_pulses: int
     formed: int
+    off: int
+    stuck: int
+    cycles_max: int
     conversions: int
     switch_loads: int
     cells: Cells
@@ -240,6 +269,9 @@ def truth(file: StateFile) -> ChipTruth:
         set_pulses=int(state.set_pulses.sum(dtype=np.uint64)),
         reset_pulses=int(state.reset_pulses.sum(dtype=np.uint64)),
         formed=int(np.count_nonzero(state.flags & cells.FORMED)),
+        off=int(np.count_nonzero(state.flags & cells.OFF)),
+        stuck=int(np.count_nonzero(state.flags & cells.STUCK)),
+        cycles_max=int(state.cycles.max()),
         conversions=int(file.arrays["conversions"].sum()),
         switch_loads=int(file.arrays["switch_loads"][0]),
         cells=state,
@@ -266,6 +298,7 @@ def _layout(profile: Profile) -> Layout:
         "form_pulses": ArraySpec("<u4", (rows, columns)),
         "set_pulses": ArraySpec("<u4", (rows, columns)),
         "reset_pulses": ArraySpec("<u4", (rows, columns)),
+        "cycles": ArraySpec("<u4", (rows, columns)),
         "conversions": ArraySpec("<u8", (rows,)),
         "zero_sums": ArraySpec("<u4", (len(profile.converters.ranges), rows)),
         "switch_loads": ArraySpec("<u8", (1,)),

@@ -24,6 +24,7 @@ T = TypeVar("T")
 Source = Literal["measured", "datasheet", "paper", "assumed"]
 Positive = Annotated[Decimal, Field(gt=0)]
 Count = Annotated[int, Field(gt=0)]
+Share = Annotated[Decimal, Field(ge=0, le=1)]
 
 
 class _Part(BaseModel):
@@ -59,6 +60,35 @@ class Forming(_Part):
     unformed_mean_uS: Fact[Positive]
     unformed_sd_uS: Fact[Positive]
     shorted_uS: Fact[Positive]
+
+
+class Switching(_Part):
+    """Statistics of SET and RESET of formed cells; spreads are sd / mean of lognormals."""
+
+    reference_width_ns: Fact[Count]
+    slope_v_per_decade: Fact[Positive]
+    set_voltage_mean_v: Fact[Positive]
+    set_voltage_sd_v: Fact[Positive]
+    reset_voltage_mean_v: Fact[Positive]
+    reset_voltage_sd_v: Fact[Positive]
+    on_mean_uS: Fact[Positive]
+    on_spread_devices: Fact[Positive]
+    on_spread_cycles: Fact[Positive]
+    off_mean_uS: Fact[Positive]
+    off_spread_devices: Fact[Positive]
+    off_spread_cycles: Fact[Positive]
+    set_failure: Fact[Share]
+    reset_failure: Fact[Share]
+
+
+class Endurance(_Part):
+    """How long cells switch, and what wears."""
+
+    median_cycles: Fact[Count]
+    spread_cycles: Fact[Positive]
+    stuck_on_share: Fact[Share]
+    worn_on_ratio: Fact[Positive]
+    worn_off_ratio: Fact[Positive]
 
 
 class Rail(_Part):
@@ -138,6 +168,8 @@ class Envelopes(_Part):
     """Envelopes of the operations that this board carries out."""
 
     FORM: Envelope
+    SET: Envelope
+    RESET: Envelope
 
 
 class Limits(_Part):
@@ -161,6 +193,8 @@ class Profile(_Part):
     board: str
     array: Array
     forming: Forming
+    switching: Switching
+    endurance: Endurance
     rails: Rails
     converters: Converters
     reading: Reading

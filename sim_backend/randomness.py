@@ -46,6 +46,16 @@ class Stream(IntEnum):
     """(chip, kind, attempt) -> place of a defect that was asked for by number."""
     TIA_OFFSET = 8
     """(board, channel, range) -> offset at the ADC's input."""
+    THRESHOLD = 9
+    """(chip, cell) -> SET and RESET threshold voltages."""
+    LEVEL = 10
+    """(chip, cell) -> its own on and off levels."""
+    LIFETIME = 11
+    """(chip, cell) -> cycles until it sticks, and in which state."""
+    SET = 12
+    """(chip, cell with its FORM and SET count) -> level of that pulse, and whether it fails."""
+    RESET = 13
+    """(chip, cell with its RESET count) -> the same."""
 
 
 def board_key(seed: int) -> int:

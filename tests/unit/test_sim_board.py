@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from firmware_protocol.executor import FrameId
-from firmware_protocol.messages import OUTCOME_RING, OutcomeKind
+from firmware_protocol.messages import OUTCOME_RING, Operation, OutcomeKind
+from sim_backend import state
 from sim_backend.board import SimulatedBoard, inspect
 from sim_backend.cells import CellFlag, Pulses
 from sim_backend.defects import Defects
@@ -178,6 +179,14 @@ def test_a_damaged_file_is_refused_and_left_as_it_is(
     assert path.read_bytes() == bytes(data)
 
 
+def test_a_file_of_another_layout_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    with monkeypatch.context() as older:
+        older.setattr(state, "VERSION", 1)
+        SimulatedBoard(tmp_path, 7, 1).close()
+    with pytest.raises(StateDamaged, match="has version 1; this is version 2"):
+        SimulatedBoard(tmp_path, 7, 1)
+
+
 def test_a_file_of_another_board_is_refused(tmp_path: Path):
     for seed in (7, 8):
         SimulatedBoard(tmp_path, seed, 1).close()
@@ -230,21 +239,25 @@ from pathlib import Path
 import numpy as np
 from firmware_protocol.executor import FrameId
 from sim_backend.board import SimulatedBoard
+from firmware_protocol.messages import Operation
 from tests.unit.test_sim_board import ALL, row_pulses
 board = SimulatedBoard(Path(sys.argv[1]), 7, 1)
-session = board.next_session()
+session, operation = board.next_session(), Operation[sys.argv[2]]
 print(session, flush=True)
 for sequence in range(1, 4000):
-    board.form(FrameId(session, sequence), 0, row_pulses(ALL))
+    board.pulse(FrameId(session, sequence), 0, operation, row_pulses(ALL))
 """
 
 
-def test_what_a_kill_leaves_is_exactly_what_the_outcomes_say(tmp_path: Path):
+@pytest.mark.parametrize("operation", list(Operation))
+def test_what_a_kill_leaves_is_exactly_what_the_outcomes_say(tmp_path: Path, operation: Operation):
     """Every frame pulses every row once, so each row's counts tell how far the frames came."""
     expected = np.zeros(512, dtype=np.int64)
     for delay_s in (0.0, 0.011, 0.03):
         child = subprocess.Popen(
-            [sys.executable, "-c", KILLED, str(tmp_path)], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", KILLED, str(tmp_path), operation.name],
+            stdout=subprocess.PIPE,
+            text=True,
         )
         with child:
             if child.stdout is None:
@@ -261,12 +274,13 @@ def test_what_a_kill_leaves_is_exactly_what_the_outcomes_say(tmp_path: Path):
                 expected += 1
                 sequence += 1
             assert board.outcomes.outcome(session, sequence + 1).kind == OutcomeKind.NOT_FIRED
-            counts = board.chips[0].cells.form_pulses.astype(np.int64)
+            counter = getattr(board.chips[0].cells, f"{operation.name.lower()}_pulses")
+            counts = counter.astype(np.int64)
             expected[: outcome.operation] += 1
             if outcome.kind == OutcomeKind.IN_DOUBT:
                 doubtful = outcome.operation
                 assert set(np.unique(counts[doubtful] - expected[doubtful])) <= {0, 1}
                 counts[doubtful] = expected[doubtful]
             assert (counts == expected[:, None]).all()
-            expected = board.chips[0].cells.form_pulses.astype(np.int64).min(axis=1)
-            board.chips[0].cells.form_pulses[:] = expected[:, None].astype(np.uint32)
+            expected = counter.astype(np.int64).min(axis=1)
+            counter[:] = expected[:, None].astype(np.uint32)

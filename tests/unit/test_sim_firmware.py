@@ -19,6 +19,7 @@ from firmware_protocol.messages import (
     DescribeReply,
     ErrorCode,
     Feature,
+    Operation,
     OutcomeKind,
     OutcomeReply,
     OutcomeRequest,
@@ -30,8 +31,11 @@ from firmware_protocol.messages import (
     ReadPointsRequest,
     StreamChunk,
     SwitchesReply,
+    WaitReply,
+    WaitRequest,
 )
 from sim_backend.board import SimulatedBoard
+from sim_backend.cells import CellFlag
 from sim_backend.firmware import Firmware
 
 FULL, NONE = b"\xff" * 64, bytes(64)
@@ -177,12 +181,112 @@ def test_a_frame_whose_first_pulse_is_refused_fires_nothing(bench: Bench):
     assert bench.board.clock_ns == 0
 
 
-@pytest.mark.parametrize("operation", [2, 3])
-def test_pulses_the_board_does_not_have_are_refused(bench: Bench, operation: int):
-    with pytest.raises(Refused) as refused:
-        bench.pulse(form_rows(1), operation=operation)
-    assert refused.value.error[:1] == (ErrorCode.BAD_FIELD,)
-    assert refused.value.error.text == "operation"
+def set_rows(count: int) -> np.ndarray:
+    """SET rows: 1.8 V, 100 us, 100 uA, half of the columns."""
+    rows = form_rows(count)
+    rows["source_code"] = rows["inhibit_code"] = round(1.8 / 5 * 65536)
+    rows["width_ns"] = 100_000
+    return rows
+
+
+def reset_rows(count: int) -> np.ndarray:
+    """RESET rows: bit lines at 1.8 V, 100 us, word line full on, an eighth of the columns."""
+    rows = form_rows(count)
+    rows["source_code"] = rows["inhibit_code"] = 0
+    rows["bit_code"] = round(1.8 / 5 * 65536)
+    rows["word_code"] = round(3.3 / 5 * 65536)
+    rows["width_ns"] = 100_000
+    rows["column_mask"] = 0x01
+    return rows
+
+
+def test_reset_and_set_switch_their_cells_and_no_others(bench: Bench):
+    bench.pulse(form_rows(8))
+    chip = bench.board.chips[0]
+    formed = chip.cells.conductance_ps.copy()
+    reply, statuses, _ = bench.pulse(reset_rows(8), operation=Operation.RESET)
+    assert (reply.fired, reply.cells, statuses) == (8, 512, [ErrorCode.DONE] * 8)
+    off = (chip.cells.flags & CellFlag.OFF) != 0
+    assert off[:8, ::8].mean() > 0.98
+    assert np.array_equal(chip.cells.conductance_ps[~off], formed[~off])
+    bench.pulse(set_rows(8), operation=Operation.SET)
+    assert ((chip.cells.flags & CellFlag.OFF) != 0).sum() <= 8
+    assert chip.pulse_totals() == (2048, 2048, 512)
+    assert not chip.cells.flags[:, 1::2].any()
+
+
+def limits_of(operation: Operation) -> list[tuple[str, int, ErrorCode, str]]:
+    driven = "bit_code" if operation == Operation.RESET else "source_code"
+    voltage = "bit_code - source_code" if driven == "bit_code" else "source_code - bit_code"
+    return [
+        (driven, round(0.49 / 5 * 65536), ErrorCode.LIMIT_VOLTAGE, voltage),
+        (driven, round(2.51 / 5 * 65536), ErrorCode.LIMIT_VOLTAGE, voltage),
+        ("width_ns", 999, ErrorCode.LIMIT_WIDTH, "width_ns"),
+        ("width_ns", 10_000_001, ErrorCode.LIMIT_WIDTH, "width_ns"),
+        ("word_code", 0, ErrorCode.LIMIT_COMPLIANCE, "word_code"),
+        ("word_code", 65_535, ErrorCode.LIMIT_COMPLIANCE, "word_code"),
+        ("column_mask", 0, ErrorCode.BAD_FIELD, "column_mask"),
+        ("row", 512, ErrorCode.BAD_FIELD, "row"),
+        ("inhibit_code", 10_000, ErrorCode.LIMIT_INHIBIT, "inhibit_code"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("operation", "field", "value", "code", "text"),
+    [
+        *((Operation.SET, *limit) for limit in limits_of(Operation.SET)),
+        *((Operation.RESET, *limit) for limit in limits_of(Operation.RESET)),
+        # the polarity of the other operation, a full row, a lifted source line
+        (Operation.SET, "bit_code", 45_000, ErrorCode.LIMIT_VOLTAGE, "source_code - bit_code"),
+        (Operation.RESET, "source_code", 1_000, ErrorCode.LIMIT_VOLTAGE, "source_code"),
+        (Operation.RESET, "column_mask", 0xFF, ErrorCode.LIMIT_CURRENT, CURRENT),
+        (Operation.RESET, "bit_code", 0, ErrorCode.LIMIT_VOLTAGE, "bit_code - source_code"),
+    ],
+)
+def test_set_and_reset_outside_their_limits_fire_nothing(
+    bench: Bench, operation: Operation, field: str, value: int, code: ErrorCode, text: str
+):
+    rows = set_rows(3) if operation == Operation.SET else reset_rows(3)
+    if (operation, field) == (Operation.SET, "source_code"):
+        rows["inhibit_code"][0] = value
+    rows[field][0] = value
+    reply, statuses, halted = bench.pulse(rows, operation=operation)
+    assert (statuses, halted) == ([code, ErrorCode.SKIPPED, ErrorCode.SKIPPED], True)
+    assert (reply.fired, reply.error.code, reply.error.text) == (0, code, text)
+    assert bench.board.chips[0].pulse_totals() == (0, 0, 0)
+
+
+def test_a_form_frame_called_reset_is_refused_and_a_reset_frame_called_form(bench: Bench):
+    for rows, operation in (
+        (form_rows(1), Operation.RESET),
+        (form_rows(1), Operation.SET),
+        (reset_rows(1), Operation.FORM),
+        (reset_rows(1), Operation.SET),
+    ):
+        assert bench.pulse(rows, operation=operation)[1] == [ErrorCode.LIMIT_VOLTAGE]
+    assert bench.board.chips[0].pulse_totals() == (0, 0, 0)
+
+
+@pytest.mark.parametrize("operation", [0, 4, 255])
+def test_an_operation_that_does_not_exist_is_refused(bench: Bench, operation: int):
+    body = bytearray(PulseRowsRequest(0, 1, 1).pack() + form_rows(1).tobytes())
+    body[1] = operation
+    with pytest.raises(FieldError, match="operation"):
+        bench.answer(Command.PULSE_ROWS, bytes(body))
+
+
+def test_waiting_moves_the_clock_and_nothing_else(bench: Bench):
+    answer = bench.answer(Command.WAIT, WaitRequest(1_500_000_000).pack())
+    assert WaitReply.unpack(answer.body).board_time_ns == 1_500_000_000
+    assert bench.board.clock_ns == 1_500_000_000
+    assert bench.board.chips[0].conversions == 0
+
+
+@pytest.mark.parametrize("duration_ns", [0, 60_000_000_001, 2**64 - 1])
+def test_a_wait_is_at_most_a_minute(bench: Bench, duration_ns: int):
+    with pytest.raises(FieldError, match="duration_ns"):
+        bench.answer(Command.WAIT, duration_ns.to_bytes(8, "little"))
+    assert bench.board.clock_ns == 0
 
 
 @pytest.mark.parametrize(

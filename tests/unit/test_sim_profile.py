@@ -80,9 +80,9 @@ def test_offsets_stay_within_two_millivolt_and_differ_between_boards():
     assert (first != second).any()
 
 
-def test_the_description_marks_what_the_board_does_not_have():
+def test_the_description_has_an_envelope_for_each_operation():
     facts = describe(PROFILE)
-    assert facts.envelopes[0].voltage_max_uv == 4_200_000
-    assert [e.voltage_max_uv for e in facts.envelopes[1:]] == [0, 0]
+    assert [e.voltage_max_uv for e in facts.envelopes] == [4_200_000, 2_500_000, 2_500_000]
+    assert facts.envelopes[2].compliance_min_na == facts.envelopes[2].compliance_max_na == 270_000
     assert [r.per_code_pS for r in facts.ranges] == [6250, 50_000, 400_000, 0]
     assert facts.pack() == describe(load(NAME)).pack()
