@@ -102,6 +102,7 @@ class SimulatedBoard:
             self.temperature_mk = int(self.profile.environment.temperature_k.value * 1000)
             self.registers = Registers.of(self.profile, chips)
             self.chips = [self._open_chip(index) for index in range(chips)]
+            self.chips[0].warm_up()
         except BaseException:
             self._lock.release()
             raise

@@ -62,12 +62,11 @@ def devices(
     tables: Tables,
 ) -> Devices:
     """Draw the constants of all cells of a chip."""
-    drawn = Devices(
-        *(np.empty(shape, dtype=np.int32) for _ in range(7)),
-        sticks_on=np.empty(shape, dtype=np.bool_),
-    )
-    _draw(keys, forming, switching, tables, Devices(*(array.reshape(-1) for array in drawn)))
-    return drawn
+    integers = [np.empty(shape, dtype=np.int32) for _ in range(7)]
+    sticks_on = np.empty(shape, dtype=np.bool_)
+    flat = Devices(*(array.reshape(-1) for array in integers), sticks_on=sticks_on.reshape(-1))
+    _draw(keys, forming, switching, tables, flat)
+    return Devices(*integers, sticks_on=sticks_on)
 
 
 @kernel

@@ -93,6 +93,14 @@ class Macro:
         }
         return pulsing.fire(state, counts[operation], pulses, self.rules, progress)
 
+    def warm_up(self) -> None:
+        """Fire no pulse, so that the kernel is compiled before a host waits for its first one."""
+        none = np.zeros(0, dtype=np.int64)
+        masks = np.zeros((0, self.cells.flags.shape[1] // 8), dtype=np.uint8)
+        counts = np.zeros(1, dtype=np.uint16)
+        pulses = Pulses(none, none, none, none, none, masks)
+        self.pulse(Operation.FORM, pulses, Progress(counts, counts, 0))
+
     @cached_property
     def rules(self) -> Rules:
         """What pulses go by on this chip; the cells' constants are drawn when first needed."""

@@ -42,6 +42,9 @@ RATIO_BITS = 24
 _COUNT_BITS = 32
 """A draw of SET or RESET is numbered by the cell and, above these bits, its count of pulses."""
 
+_FORMS, _SETS, _RESETS = 0, 1, 2
+"""What can happen to a cell; not what the operation is called."""
+
 
 class Rules(NamedTuple):
     """What the kernels need besides the state: keys, numbers, tables and the cells' constants."""
@@ -98,13 +101,12 @@ def fire(
         row = pulses.row[n]
         selected_uv, inhibited_uv = pulses.selected_uv[n], pulses.inhibited_uv[n]
         pulsed += _see(pulses.masks[n], selected_uv, inhibited_uv, counts[row], scratch.seen_uv)
-        width_log2 = log2(pulses.width_ns[n])
-        compliance_na = pulses.compliance_na[n]
-        if max(selected_uv, inhibited_uv) > 0:
-            _break_down(cells, row, width_log2, compliance_na, rules, scratch)
-            _switch_on(cells, row, width_log2, compliance_na, rules, scratch)
-        if min(selected_uv, inhibited_uv) < 0:
-            _switch_off(cells, row, width_log2, rules, scratch)
+        highest_uv, lowest_uv = max(selected_uv, inhibited_uv), min(selected_uv, inhibited_uv)
+        for change in (_FORMS, _SETS, _RESETS):
+            if (lowest_uv if change == _RESETS else -highest_uv) < 0:
+                _change(
+                    change, cells, row, pulses.width_ns[n], pulses.compliance_na[n], rules, scratch
+                )
         store_ordered(progress.finished, progress.slot, n + 1)
     return pulsed
 
@@ -131,116 +133,111 @@ def _see(
 
 
 @kernel
-def _break_down(
+def _change(
+    change: int,
     cells: Cells,
     row: Integer,
-    width_log2: Integer,
+    width_ns: Integer,
     compliance_na: Integer,
     rules: Rules,
     scratch: _Row,
 ) -> None:
-    """Form the cells of a row whose voltage reaches what is left of their breakdown voltage."""
-    numbers = rules.forming
-    flags, counts = cells.flags[row], cells.form_pulses[row]
-    earlier_uv = _earlier(width_log2, numbers.reference_width_ns, numbers.slope_uv_per_octave)
-    threshold_uv = rules.devices.breakdown_uv[row]
-    seen_uv, change, bits = scratch.seen_uv, scratch.change, scratch.bits
-    for column in range(flags.size):
-        seen = np.int64(seen_uv[column])
-        reached = seen >= threshold_uv[column] - earlier_uv
-        change[column] = (seen > 0) & reached & (flags[column] & ~STUCK == 0)
-    if not _any(change):
-        return
-    first, key = np.uint64(row * flags.size), rules.keys.formed
-    for column in range(flags.size):
-        cell_key = derive(key, first + np.uint64(column))
-        bits[column] = derive(cell_key, np.uint64(counts[column]))
-    ratio = (compliance_na << RATIO_BITS) // numbers.reference_compliance_na
-    scratch.exponent[:] = numbers.formed_log2_mean
-    _levels(numbers.formed_log2_sd, ratio, rules.tables, scratch)
-    _take(scratch.level_ps, change, cells.conductance_ps[row])
-    for column in range(flags.size):
-        flags[column] |= np.uint8(FORMED if change[column] else 0)
+    """Let the cells of a row form, switch on or switch off that see enough to.
 
-
-@kernel
-def _switch_on(
-    cells: Cells,
-    row: Integer,
-    width_log2: Integer,
-    compliance_na: Integer,
-    rules: Rules,
-    scratch: _Row,
-) -> None:
-    """Bring the cells of a row that are off, and see enough, to their on levels."""
-    numbers, devices = rules.switching, rules.devices
+    One function for the three, compiled once: compiling the passes takes longer than they do.
+    """
+    forming, numbers, devices = rules.forming, rules.switching, rules.devices
     flags, cycles = cells.flags[row], cells.cycles[row]
-    earlier_uv = _earlier(width_log2, numbers.reference_width_ns, numbers.slope_uv_per_octave)
-    _ready(flags, FORMED | OFF, devices.set_uv[row], earlier_uv, 1, scratch)
+    if change == _FORMS:
+        threshold_uv, relevant, before = devices.breakdown_uv[row], ~STUCK, 0
+        reference_ns, slope = forming.reference_width_ns, forming.slope_uv_per_octave
+    else:
+        threshold_uv = devices.set_uv[row] if change == _SETS else devices.reset_uv[row]
+        relevant, before = ~0, FORMED | OFF if change == _SETS else FORMED
+        reference_ns, slope = numbers.reference_width_ns, numbers.slope_uv_per_octave
+    earlier_uv = (slope * (log2(width_ns) - log2(reference_ns))) >> (2 * SLOPE_BITS)
+    sign = -1 if change == _RESETS else 1
+    _ready(flags, relevant, before, threshold_uv, earlier_uv, sign, scratch)
     if not _any(scratch.change):
         return
-    forms, sets = cells.form_pulses[row], cells.set_pulses[row]
-    change, bits = scratch.change, scratch.bits
-    first, key = np.uint64(row * flags.size), rules.keys.set
-    for column in range(flags.size):
-        count = np.uint64(forms[column]) + np.uint64(sets[column])
-        bits[column] = derive(key, (count << np.uint64(_COUNT_BITS)) + first + np.uint64(column))
-    ratio = (compliance_na << RATIO_BITS) // numbers.reference_compliance_na
-    _wear(devices.on_log2[row], numbers.on_log2_worn, devices.wear[row], cycles, scratch.exponent)
-    _levels(numbers.on_log2_cycles, ratio, rules.tables, scratch)
-    _fail(bits, numbers.set_failure, change)
-    _take(scratch.level_ps, change, cells.conductance_ps[row])
-    for column in range(flags.size):
-        cycles[column] += np.uint32(change[column])
-    life, sticks_on = devices.life[row], devices.sticks_on[row]
-    for column in range(flags.size):
-        worn = (np.int64(cycles[column]) >= life[column]) & sticks_on[column]
-        now = FORMED | STUCK if worn else FORMED
-        flags[column] = np.uint8(now if change[column] else flags[column])
+    _draw(change, cells, row, rules.keys, scratch.bits)
+    chance = 0
+    if change == _FORMS:
+        scratch.exponent[:] = forming.formed_log2_mean
+        spread = forming.formed_log2_sd
+    else:
+        on = change == _SETS
+        mean_log2 = devices.on_log2[row] if on else devices.off_log2[row]
+        worn_log2 = numbers.on_log2_worn if on else numbers.off_log2_worn
+        spread = numbers.on_log2_cycles if on else numbers.off_log2_cycles
+        chance = numbers.set_failure if on else numbers.reset_failure
+        _wear(mean_log2, worn_log2, devices.wear[row], cycles, scratch.exponent)
+    ratio = (compliance_na << RATIO_BITS) // forming.reference_compliance_na
+    _levels(spread, 1 << RATIO_BITS if change == _RESETS else ratio, rules.tables, scratch)
+    _fail(scratch.bits, chance, scratch.change)
+    _take(scratch.level_ps, scratch.change, cells.conductance_ps[row])
+    if change == _SETS:
+        for column in range(flags.size):
+            cycles[column] += np.uint32(scratch.change[column])
+    _mark(change, flags, cycles, devices.life[row], devices.sticks_on[row], scratch.change)
 
 
 @kernel
-def _switch_off(
-    cells: Cells, row: Integer, width_log2: Integer, rules: Rules, scratch: _Row
-) -> None:
-    """Bring the cells of a row that are on, and see enough, to their off levels."""
-    numbers, devices = rules.switching, rules.devices
-    flags, cycles, counts = cells.flags[row], cells.cycles[row], cells.reset_pulses[row]
-    earlier_uv = _earlier(width_log2, numbers.reference_width_ns, numbers.slope_uv_per_octave)
-    _ready(flags, FORMED, devices.reset_uv[row], earlier_uv, -1, scratch)
-    if not _any(scratch.change):
+def _draw(change: int, cells: Cells, row: Integer, keys: CellKeys, bits: UInt64Array) -> None:
+    """Random bits of a pulse for each cell of a row."""
+    forms, sets, resets = cells.form_pulses[row], cells.set_pulses[row], cells.reset_pulses[row]
+    first = np.uint64(row * bits.size)
+    if change == _FORMS:
+        for column in range(bits.size):
+            cell_key = derive(keys.formed, first + np.uint64(column))
+            bits[column] = derive(cell_key, np.uint64(forms[column]))
         return
-    change, bits = scratch.change, scratch.bits
-    first, key = np.uint64(row * flags.size), rules.keys.reset
+    positive = np.uint64(change == _SETS)
+    key = keys.set if change == _SETS else keys.reset
+    counts = sets if change == _SETS else resets
+    for column in range(bits.size):
+        count = np.uint64(counts[column]) + positive * np.uint64(forms[column])
+        bits[column] = derive(key, (count << np.uint64(_COUNT_BITS)) + first + np.uint64(column))
+
+
+@kernel
+def _mark(
+    change: int,
+    flags: UInt8Array,
+    cycles: UInt32Array,
+    life: Int32Array,
+    sticks_on: BoolArray,
+    changed: BoolArray,
+) -> None:
+    """Note the new state of the cells of a row that changed, and who has come to the end."""
+    if change == _FORMS:
+        for column in range(flags.size):
+            flags[column] |= np.uint8(FORMED if changed[column] else 0)
+        return
+    now = FORMED if change == _SETS else FORMED | OFF
+    off = change == _RESETS
     for column in range(flags.size):
-        count = np.uint64(counts[column]) << np.uint64(_COUNT_BITS)
-        bits[column] = derive(key, count + first + np.uint64(column))
-    _wear(devices.off_log2[row], numbers.off_log2_worn, devices.wear[row], cycles, scratch.exponent)
-    _levels(numbers.off_log2_cycles, 1 << RATIO_BITS, rules.tables, scratch)
-    _fail(bits, numbers.reset_failure, change)
-    _take(scratch.level_ps, change, cells.conductance_ps[row])
-    life = devices.life[row]
-    for column in range(flags.size):
-        worn = np.int64(cycles[column]) >= life[column]
-        now = FORMED | OFF | STUCK if worn else FORMED | OFF
-        flags[column] = np.uint8(now if change[column] else flags[column])
+        worn = (np.int64(cycles[column]) >= life[column]) & (sticks_on[column] | off)
+        after = now | STUCK if worn else now
+        flags[column] = np.uint8(after if changed[column] else flags[column])
 
 
 @kernel
 def _ready(
     flags: UInt8Array,
+    relevant: int,
     state: int,
     threshold_uv: Int32Array,
     earlier_uv: Integer,
     sign: int,
     scratch: _Row,
 ) -> None:
-    """Mark the cells of a row in this state that see their threshold."""
+    """Mark the cells of a row whose relevant flags are these and that see their threshold."""
     seen_uv, change = scratch.seen_uv, scratch.change
     for column in range(flags.size):
         seen = sign * np.int64(seen_uv[column])
         reached = seen >= threshold_uv[column] - earlier_uv
-        change[column] = (seen > 0) & reached & (flags[column] == state)
+        change[column] = (seen > 0) & reached & (flags[column] & relevant == state)
 
 
 @kernel
@@ -335,13 +332,6 @@ def _exponentiate(
     for column in range(level_ps.size):
         reference_ps = power_of_two(exponent[column], low[column], high[column])
         level_ps[column] = np.uint32(min((reference_ps * ratio) >> RATIO_BITS, MAX_PS))
-
-
-@kernel
-def _earlier(width_log2: Integer, reference_ns: Integer, slope_uv_per_octave: Integer) -> Integer:
-    """What a pulse's width takes off a threshold voltage, in uV; negative for shorter pulses."""
-    octaves = width_log2 - log2(reference_ns)
-    return (slope_uv_per_octave * octaves) >> (2 * SLOPE_BITS)
 
 
 @kernel
