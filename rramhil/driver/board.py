@@ -19,6 +19,7 @@ from firmware_protocol.messages import (
     StatusReply,
     SwitchesReply,
     SwitchesRequest,
+    WaitRequest,
 )
 from rramhil.driver.chip import Chip
 from rramhil.driver.description import Description
@@ -26,6 +27,9 @@ from rramhil.driver.link import Link
 from rramhil.driver.values import Counters, Identity, Outcome
 from rramhil.errors import NotFound
 from rramhil.transport import open_pipe
+
+WAIT_MAX_NS = 60_000_000_000
+"""The most that one WAIT takes, by the protocol."""
 
 
 class Board:
@@ -147,6 +151,28 @@ class Board:
         request = OutcomeRequest(session, sequence)
         reply = OutcomeReply.unpack(self.link.request(Command.OUTCOME, request.pack()))
         return Outcome(OutcomeKind(reply.kind), reply.operation)
+
+    def wait(self, duration_s: float) -> None:
+        """Let board time pass; nothing else happens.
+
+        Parameters
+        ----------
+        duration_s : float
+            In s, at least 1 ns. The board takes a minute at once; longer waits take several
+            commands.
+
+        Raises
+        ------
+        ValueError
+            It is shorter than 1 ns, or not a number.
+        """
+        left_ns = round(duration_s * 1e9)
+        if left_ns < 1:
+            raise ValueError(f"A wait takes at least 1 ns, not {duration_s:g} s.")
+        whole, rest_ns = divmod(left_ns, WAIT_MAX_NS)
+        parts_ns = [WAIT_MAX_NS] * whole + [rest_ns] * (rest_ns > 0)
+        bodies = [WaitRequest(part_ns).pack() for part_ns in parts_ns]
+        self.link.request_many(Command.WAIT, bodies)
 
     def abort(self) -> None:
         """Stop after the running operation, drop what is queued, go to the safe state."""

@@ -103,6 +103,10 @@ class Description:
             },
         )
 
+    def driving_rail(self, operation: Operation) -> RailDescription:
+        """The rail that carries the current of the selected cells."""
+        return self.rails[Rail.RAIL_A if operation == Operation.RESET else Rail.SOURCE]
+
     def dac_code(self, rail: Rail, voltage_v: float) -> int:
         """DAC code nearest to a voltage, in V; ValueError outside the rail's span."""
         codes = 1 << self.dac_bits

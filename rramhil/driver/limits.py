@@ -19,7 +19,10 @@ _HALF_CODE = 0.5
 
 
 def check(description: Description, operation: Operation, pulses: NDArray[Any]) -> None:
-    """Refuse pulses that leave the board's envelope.
+    """Refuse pulses that leave the board's envelope, or have lines in other states than theirs.
+
+    FORM and SET: amplitude is source line over bit line, and the inhibited bit lines follow the
+    source line. RESET: bit line over source line, which is at ground as the other bit lines are.
 
     Parameters
     ----------
@@ -39,14 +42,29 @@ def check(description: Description, operation: Operation, pulses: NDArray[Any]) 
     if envelope is None:
         raise LimitRefused(f"This board has no {operation.name} operation, by its description.")
     _within(pulses["row"], 0, description.rows - 1, "row", "", operation)
+    resets = operation == Operation.RESET
     source_v = _volts(description, Rail.SOURCE, pulses["source_code"])
     bit_v = _volts(description, Rail.RAIL_A, pulses["bit_code"])
+    inhibit_v = _volts(description, Rail.RAIL_B, pulses["inhibit_code"])
+    tolerance_v = description.inhibit_tolerance_v
     step_v = _HALF_CODE * description.rails[Rail.SOURCE].full_scale_v / (1 << description.dac_bits)
     _within(
-        np.abs(source_v - bit_v),
+        bit_v - source_v if resets else source_v - bit_v,
         envelope.voltage_min_v - step_v,
         envelope.voltage_max_v + step_v,
         "amplitude",
+        "V",
+        operation,
+    )
+    if resets:
+        _within(
+            source_v, 0.0, tolerance_v, "source line, which is to be at ground,", "V", operation
+        )
+    _within(
+        inhibit_v - source_v,
+        -tolerance_v,
+        tolerance_v,
+        "voltage between source line and inhibited bit lines",
         "V",
         operation,
     )
@@ -72,7 +90,7 @@ def check(description: Description, operation: Operation, pulses: NDArray[Any]) 
     _within(
         1e3 * cells * compliance_a,
         0.0,
-        1e3 * description.rails[Rail.SOURCE].limit_a,
+        1e3 * description.driving_rail(operation).limit_a,
         "current of the selected cells",
         "mA",
         operation,
@@ -88,7 +106,7 @@ def _within(
         raise LimitRefused(
             f"{operation.name} {what} of {value:g} {unit} lies outside "
             f"{low:g} to {high:g} {unit}, the limit in the board's own description.",
-            "Change the recipe; `rramhil board info` shows every limit.",
+            "Change it; `rramhil board info` shows every limit.",
         )
 
 
