@@ -16,6 +16,7 @@ from rramhil.cli._lazy import LazyGroup
 COMMANDS = {
     "program": ("rramhil.cli.program", "Form every cell of a chip with one pulse and read it back"),
     "read": ("rramhil.cli.read", "Measure cells, once or as a time series"),
+    "pulse": ("rramhil.cli.pulse", "Switch chosen cells on or off: set, reset"),
     "map": ("rramhil.cli.maps", "Conductance maps: list, show, compare, import, export"),
     "board": ("rramhil.cli.board", "Boards: find them, describe them, stop them"),
     "sim": ("rramhil.cli.sim", "Simulated boards: serve, look inside, put in a fresh chip"),

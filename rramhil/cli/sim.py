@@ -117,6 +117,9 @@ def inspect(
         "set_pulses": truth.set_pulses,
         "reset_pulses": truth.reset_pulses,
         "formed": truth.formed,
+        "off": truth.off,
+        "stuck": truth.stuck,
+        "cycles_max": truth.cycles_max,
         "conversions": truth.conversions,
         "switch_loads": truth.switch_loads,
     }
@@ -129,6 +132,8 @@ def inspect(
         ("forming pulses", f"{truth.form_pulses_total:,}"),
         ("set, reset pulses", f"{truth.set_pulses:,}, {truth.reset_pulses:,}"),
         ("cells formed", f"{truth.formed:,}"),
+        ("cells off, stuck", f"{truth.off:,}, {truth.stuck:,}"),
+        ("cycles a cell", f"at most {truth.cycles_max:,}"),
         ("conversions", f"{truth.conversions:,}"),
         ("switch loads", f"{truth.switch_loads:,}"),
     )

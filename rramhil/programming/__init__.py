@@ -1,13 +1,22 @@
 """One-shot programming: recipes, one pulse a cell, the read-back and what it says.
 
-`program` does it, `preview` only says what it would do. Uses the driver and the lab; draws no bars
+`program` does it, `preview` only says what it would do; `pulse_cells` sets or resets cells. Uses
+the driver and the lab; draws no bars
 and prints nothing: whoever wants to watch passes a `Progress`.
 """
 
 from rramhil.programming.oneshot import READS, preview, program
+from rramhil.programming.operations import Pulse
 from rramhil.programming.plan import PulsePlan, plan
 from rramhil.programming.plots import describe, save_picture, terminal_map
 from rramhil.programming.progress import Progress, Silent
+from rramhil.programming.pulse_cells import (
+    PulsedCells,
+    PulsePreview,
+    preview_pulse,
+    pulse_cells,
+    pulse_of,
+)
 from rramhil.programming.readback import FORMED_ABOVE_uS
 from rramhil.programming.recipes import (
     BUILT_IN,
@@ -30,7 +39,10 @@ __all__ = [
     "Preview",
     "ProgramResult",
     "Progress",
+    "Pulse",
     "PulsePlan",
+    "PulsePreview",
+    "PulsedCells",
     "Recipe",
     "Reference",
     "Report",
@@ -44,7 +56,10 @@ __all__ = [
     "load_reference",
     "plan",
     "preview",
+    "preview_pulse",
     "program",
+    "pulse_cells",
+    "pulse_of",
     "save_picture",
     "sparse",
     "terminal_map",

@@ -21,14 +21,14 @@ def left_resumable(bench: Bench) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        idle = _put_in_order(bench)
+        idle = put_in_order(bench)
         raise _interrupted(bench, idle) from None
     except BaseException:
-        _put_in_order(bench)
+        put_in_order(bench)
         raise
 
 
-def _put_in_order(bench: Bench) -> bool:
+def put_in_order(bench: Bench) -> bool:
     """Stop the board, settle what was in flight, mark the job; whether the board took part."""
     try:
         bench.board.abort()

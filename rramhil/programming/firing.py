@@ -16,10 +16,13 @@ from firmware_protocol.messages import ErrorCode, Operation
 from rramhil.driver import FrameRange
 from rramhil.lab import Conclusion, IntendedFrame, Job, PulseFate
 from rramhil.programming._bench import Bench
-from rramhil.programming.plan import PulsePlan, PulseRows
+from rramhil.programming.operations import PulseRows, cells_of
+from rramhil.programming.plan import PulsePlan
 
 GROUP_CELLS = 16_384
 """Cells between two looks at the progress and at ctrl-C; a dense macro takes 16 groups."""
+
+_PHASES = {Operation.FORM: "forming", Operation.SET: "setting", Operation.RESET: "resetting"}
 
 
 def fire(bench: Bench, job: Job, plan: PulsePlan) -> None:
@@ -32,14 +35,25 @@ def fire(bench: Bench, job: Job, plan: PulsePlan) -> None:
     """
     if not plan.pulse_count:
         return
-    bench.progress.phase("forming", plan.pulse_count, "cells")
-    for group in _groups(plan.cells_of_operation):
-        _fire_group(bench, job, plan.pulses[group])
-        cells = int(plan.cells_of_operation[group].sum())
-        bench.progress.advance(cells, bench.board_time_ns())
+    fire_rows(bench, job, Operation.FORM, plan.pulses)
 
 
-def _fire_group(bench: Bench, job: Job, pulses: PulseRows) -> None:
+def fire_rows(bench: Bench, job: Job | None, operation: Operation, pulses: PulseRows) -> None:
+    """Fire operations, of a job or of none.
+
+    Raises
+    ------
+    RramhilError
+        As `fire`.
+    """
+    cells = cells_of(pulses)
+    bench.progress.phase(_PHASES[operation], int(cells.sum()), "cells")
+    for group in _groups(cells):
+        _fire_group(bench, job, operation, pulses[group])
+        bench.progress.advance(int(cells[group].sum()), bench.board_time_ns())
+
+
+def _fire_group(bench: Bench, job: Job | None, operation: Operation, pulses: PulseRows) -> None:
     journal = bench.lab.journal
     pulse_ids: list[int] = []
 
@@ -48,9 +62,10 @@ def _fire_group(bench: Bench, job: Job, pulses: PulseRows) -> None:
             IntendedFrame(frame.session, frame.sequence, pulses[frame.start : frame.stop].tobytes())
             for frame in frames
         ]
-        pulse_ids.extend(journal.intend(job.id, bench.chip.serial, Operation.FORM, intended))
+        job_id = None if job is None else job.id
+        pulse_ids.extend(journal.intend(job_id, bench.chip.serial, operation, intended))
 
-    result = bench.chip.pulse(pulses, Operation.FORM, intend)
+    result = bench.chip.pulse(pulses, operation, intend)
     conclusions: list[Conclusion] = []
     for pulse_id, frame in zip(pulse_ids, result.frames, strict=True):
         statuses = result.statuses[frame.start : frame.stop]

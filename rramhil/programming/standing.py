@@ -33,7 +33,8 @@ class Standing:
     Attributes
     ----------
     pulsed, unknown : bool
-        Cells that certainly got a pulse, and cells of which nobody knows.
+        Cells that certainly got a forming pulse, and cells of which nobody knows. SET and RESET
+        do not count: they can be repeated, and form no cell.
     foreign_pulses : int
         Forming pulses that the board counted beyond those that the journal can account for: they
         may lie anywhere.
@@ -54,8 +55,8 @@ def standing_of(bench: Bench) -> Standing:
     ledger = bench.lab.journal.pulsed(bench.chip.serial)
     counted = bench.board.counters(bench.chip.number).form_pulses
     return Standing(
-        pulsed=on_chip(ledger.fired > 0, bench.shape),
-        unknown=on_chip(ledger.in_doubt, bench.shape),
+        pulsed=on_chip(ledger.by_operation[Operation.FORM] > 0, bench.shape),
+        unknown=on_chip(ledger.doubt_by_operation[Operation.FORM], bench.shape),
         foreign_pulses=max(0, counted - _forming_accounted_for(ledger)),
     )
 
