@@ -42,6 +42,11 @@ def test_numbering_of_streams_is_part_of_the_bits():
         "CONVERSION_TAIL": 6,
         "DEFECT": 7,
         "TIA_OFFSET": 8,
+        "THRESHOLD": 9,
+        "LEVEL": 10,
+        "LIFETIME": 11,
+        "SET": 12,
+        "RESET": 13,
     }
 
 
