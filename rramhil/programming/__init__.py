@@ -1,7 +1,8 @@
 """One-shot programming: recipes, one pulse a cell, the read-back and what it says.
 
-`program` does it, `preview` only says what it would do; `pulse_cells` sets or resets cells. Uses
-the driver and the lab; draws no bars and prints nothing: whoever wants to watch passes a `Progress`.
+`program` does it, `preview` only says what it would do; `pulse_cells` sets or resets cells. They
+use the driver and the lab, draw no bars and print nothing: whoever wants to watch passes a
+`Progress`.
 """
 
 from rramhil.programming.oneshot import READS, preview, program
