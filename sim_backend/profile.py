@@ -23,6 +23,7 @@ T = TypeVar("T")
 
 Source = Literal["measured", "datasheet", "paper", "assumed"]
 Positive = Annotated[Decimal, Field(gt=0)]
+NotNegative = Annotated[Decimal, Field(ge=0)]
 Count = Annotated[int, Field(gt=0)]
 Share = Annotated[Decimal, Field(ge=0, le=1)]
 
@@ -145,6 +146,14 @@ class Switches(_Part):
     path_ohm: Fact[Count]
 
 
+class Wires(_Part):
+    """Resistances of the lines; that of a bit line's path is its switch's."""
+
+    bit_segment_ohm: Fact[NotNegative]
+    source_segment_ohm: Fact[NotNegative]
+    source_path_ohm: Fact[NotNegative]
+
+
 class WordLines(_Part):
     """The selecting transistors: gate voltage to compliance current."""
 
@@ -199,6 +208,7 @@ class Profile(_Part):
     converters: Converters
     reading: Reading
     switches: Switches
+    wires: Wires
     word_lines: WordLines
     envelopes: Envelopes
     limits: Limits
