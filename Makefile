@@ -36,6 +36,7 @@ generate: $(ALL) ## write again what the protocol's spec generates
 bench: $(BASE) ## print every ratio that the documentation quotes
 	OMP_WAIT_POLICY=passive $(RUN)/rramhil bench link
 	OMP_WAIT_POLICY=passive $(RUN)/rramhil bench transports
+	OMP_WAIT_POLICY=passive $(RUN)/rramhil bench sim
 
 docs: $(ALL) ## regenerate docs/protocol.md and the pictures of the README
 	$(RUN)/python -m firmware_protocol generate

@@ -4,6 +4,6 @@ Owns: what `rramhil bench` prints. A figure is the median of several rounds in w
 reference take turns, because the machines are noisy and drift.
 """
 
-from rramhil.bench._rounds import Figure
+from rramhil.bench._rounds import Figure, readable
 
-__all__ = ["Figure"]
+__all__ = ["Figure", "readable"]

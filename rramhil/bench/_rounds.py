@@ -34,6 +34,11 @@ class Figure:
         return asdict(self)
 
 
+def readable(value: float) -> str:
+    """A rate for people: whole from a hundred on, below that three digits."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
 def side_by_side(
     name: str,
     unit: str,
@@ -56,4 +61,4 @@ def side_by_side(
     ours = median(amount / mine for mine, _ in pairs)
     theirs = median(amount / other for _, other in pairs)
     ratio = median(other / mine for mine, other in pairs)
-    return Figure(name, ours, unit, f"{reference}: {theirs:,.0f} {unit}", ratio)
+    return Figure(name, ours, unit, f"{reference}: {readable(theirs)} {unit}", ratio)

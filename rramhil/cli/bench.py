@@ -39,12 +39,25 @@ def transports(as_json: JsonOption = False, debug: DebugOption = False) -> None:
     _print(figures(), as_json)
 
 
+@app.command("sim", epilog=examples("rramhil bench sim", "rramhil bench sim --json"))
+def sim(as_json: JsonOption = False, debug: DebugOption = False) -> None:
+    """Measure the simulated board's wires, beside SciPy's sparse direct solver.
+
+    Takes about half a minute.
+    """
+    from rramhil.bench.sim import figures
+
+    _print(figures(), as_json)
+
+
 def _print(figures: Iterable[Figure], as_json: bool) -> None:
+    from rramhil.bench import readable
+
     measured: list[dict[str, str | float]] = []
     for figure in figures:
         measured.append(figure.as_dict())
         if not as_json:
-            typer.echo(f"{figure.name:<48} {figure.value:>14,.0f} {figure.unit}")
+            typer.echo(f"{figure.name:<48} {readable(figure.value):>14} {figure.unit}")
             typer.echo(f"{'':<48} {figure.ratio:>14.3f} of {figure.reference}")
     if as_json:
         typer.echo(json.dumps(measured))

@@ -1,0 +1,78 @@
+"""`rramhil bench sim`: the wires of the simulated board, beside SciPy's sparse direct solver.
+
+Both solve the same network of a `dense` map in one thread. Ours is compiled before; setting the
+network up counts for both.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator
+
+import numpy as np
+
+from rramhil.bench._network import DirectNetwork
+from rramhil.bench._rounds import Figure, side_by_side
+from rramhil.simulation.wires import (
+    Resistances,
+    array_currents,
+    default_resistances,
+    effective_ps,
+)
+
+_LINES = 512
+_SAMPLED = 8
+_SEED = 1
+_MEAN_PS, _SD = 12.35e6, 0.15
+_ONE_OHM = Resistances(bit_path=0.0, bit_segment=1.0, source_path=0.0, source_segment=1.0)
+_REFERENCE = "scipy splu, same network"
+
+
+def figures() -> Generator[Figure]:
+    """Measure, one figure after the other."""
+    generator = np.random.default_rng(_SEED)
+    spread = np.exp(_SD * generator.standard_normal((_LINES, _LINES)))
+    conductance_ps = (_MEAN_PS * spread).astype(np.uint32)
+    conductance_s = np.multiply(conductance_ps, 1e-12, dtype=np.float64)
+    bit_v = np.full(_LINES, 0.2)
+    groups = np.arange(_LINES).reshape(-1, _SAMPLED)
+    wires = default_resistances()
+
+    def macro() -> None:
+        for rows in groups:
+            effective_ps(conductance_ps, rows, wires)
+
+    def macro_directly() -> None:
+        for rows in groups:
+            DirectNetwork(conductance_s[rows], wires, rows).effective_s()
+
+    array_currents(conductance_ps, bit_v, _ONE_OHM)  # compiles, as the next line does
+    effective_ps(conductance_ps, groups[0], wires)
+    yield side_by_side(
+        "full array 512 x 512, 1 ohm a segment",
+        "solves/s",
+        1,
+        _seconds(lambda: array_currents(conductance_ps, bit_v, _ONE_OHM)),
+        _REFERENCE,
+        _seconds(lambda: DirectNetwork(conductance_s, _ONE_OHM).currents_a(bit_v)),
+        rounds=3,
+    )
+    yield side_by_side(
+        "effective conductances of 64 groups of 8 rows",
+        "macros/s",
+        1,
+        _seconds(macro),
+        _REFERENCE,
+        _seconds(macro_directly),
+    )
+
+
+def _seconds(work: Callable[[], object]) -> Callable[[], float]:
+    """A clock around work."""
+
+    def measured() -> float:
+        begin = time.perf_counter()
+        work()
+        return time.perf_counter() - begin
+
+    return measured
