@@ -14,7 +14,7 @@ import numpy as np
 
 from sim_backend._jit import Integer, kernel
 from sim_backend.cells import UInt32Array
-from sim_backend.wires._lines import OHM_PS, Float64Array, Real, Resistances, check
+from sim_backend.wires._lines import OHM_PS, Float64Array, Real, Resistances, checked
 
 WITHIN = 1e-6
 """Proven relative error of every row current."""
@@ -116,7 +116,7 @@ def array_currents(
     ValueError
         A voltage or a resistance is negative, or there is not one voltage a column.
     """
-    check(wires)
+    wires = checked(wires)
     rows, columns = conductance_ps.shape
     if bit_v.shape != (columns,) or not ((bit_v >= 0) & (bit_v < np.inf)).all():
         raise ValueError(f"needs {columns} voltages, finite and not negative, got {bit_v}")
@@ -144,25 +144,27 @@ def _reach(conductance_ps: UInt32Array, wires: Resistances) -> tuple[float, floa
 
 
 def _allocate(rows: int, columns: int) -> tuple[_Ladders, _Iterate, _Room]:
+    """Room for everything, the large arrays in one piece: the system then maps it in few steps."""
     blocks = -(-rows // LANES)
-    shape = (blocks * LANES, columns)
+    filled = blocks * LANES
+    large = np.empty((6, filled, columns))
     ladders = _Ladders(
-        conductance_ps=np.zeros(shape),
-        bit_ohm=np.empty(shape[0]),
+        conductance_ps=large[0],
+        bit_ohm=np.empty(filled),
         source_ohm=np.empty(columns),
-        bit_share=np.empty(shape),
-        source_share=np.empty((blocks, columns, LANES)),
-        full_ps=np.empty(shape[0]),
+        bit_share=large[1],
+        source_share=large[2].reshape(blocks, columns, LANES),
+        full_ps=np.empty(filled),
     )
     room = _Room(
-        bit_pa=np.empty(shape),
+        bit_pa=large[3],
         near_v=np.empty(columns),
         block=np.empty((LANES, columns)),
         source_pa=np.empty((columns, LANES)),
         lanes=np.empty(LANES),
         residual_v=np.empty(columns),
     )
-    return ladders, _Iterate(np.empty(shape), np.empty(shape)), room
+    return ladders, _Iterate(source_v=large[4], step_v=large[5]), room
 
 
 @kernel
@@ -170,6 +172,7 @@ def _prepare(conductance_ps: UInt32Array, wires: Resistances, ladders: _Ladders)
     """Walk every line once from its far end."""
     given, columns = conductance_ps.shape
     own, bit_ohm, source_ohm, bit_share, source_share, full_ps = ladders
+    own[given:] = 0.0
     for r in range(given):
         for c in range(columns):
             own[r, c] = np.float64(conductance_ps[r, c])
@@ -212,9 +215,7 @@ def _solve(
         growth = min(growth, 1.0 / (1.0 - shrinks))
     spectrum = min(shrinks, eigenvalue)
     middle, half_squared = 1.0 - 0.5 * spectrum, 0.25 * spectrum * spectrum
-    largest_v = 0.0
-    for c in range(len(bit_v)):
-        largest_v = max(largest_v, bit_v[c])
+    rounding_v = _ROUNDING * _largest(bit_v)
 
     iterate.source_v[:] = 0.0
     iterate.step_v[:] = 0.0
@@ -222,7 +223,7 @@ def _solve(
     keep, add = 0.0, weight
     for sweeps in range(2, _MOST_SWEEPS):
         residual_v = _sweep(ladders, bit_v, keep, add, iterate, room, current_pa)
-        if residual_v <= _ROUNDING * largest_v:
+        if residual_v <= rounding_v:
             return sweeps
         if _proven(residual_v * growth, ladders.full_ps, current_pa):
             return sweeps
@@ -242,11 +243,12 @@ def _shrinks(ladders: _Ladders, iterate: _Iterate, room: _Room, current_pa: Floa
     source_v[:] = 1.0
     iterate.step_v[:] = 0.0
     _sweep(ladders, np.zeros(source_v.shape[1]), 0.0, 1.0, iterate, room, current_pa)
-    largest = 0.0
-    for r in range(source_v.shape[0]):
-        for c in range(source_v.shape[1]):
-            largest = max(largest, source_v[r, c])
-    return largest
+    kept = room.near_v
+    kept[:] = 0.0
+    for r in range(len(source_v)):
+        for c in range(kept.size):
+            kept[c] = max(kept[c], source_v[r, c])
+    return _largest(kept)
 
 
 @kernel
@@ -256,6 +258,15 @@ def _proven(error_v: Real, full_ps: Float64Array, current_pa: Float64Array) -> b
     for r in range(len(full_ps)):
         unproven += full_ps[r] * error_v > WITHIN * current_pa[r]
     return unproven == 0
+
+
+@kernel
+def _largest(values: Float64Array) -> Real:
+    """Largest of these and zero."""
+    largest = 0.0
+    for n in range(values.size):
+        largest = max(largest, values[n])
+    return largest
 
 
 @kernel
@@ -285,10 +296,7 @@ def _sweep(
             current_pa[first + n] = room.lanes[n]
         _from_amplifiers(ladders, block, room)
         _step(first, keep, add, iterate, room)
-    largest = 0.0
-    for c in range(len(bit_v)):
-        largest = max(largest, room.residual_v[c])
-    return largest
+    return _largest(room.residual_v)
 
 
 @kernel

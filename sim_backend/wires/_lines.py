@@ -39,7 +39,14 @@ def resistances(profile: Profile) -> Resistances:
     )
 
 
-def check(wires: Resistances) -> None:
-    """Raise ValueError unless every resistance is finite and not negative."""
+def checked(wires: Resistances) -> Resistances:
+    """The same as floats, so that kernels are compiled for one type only.
+
+    Raises
+    ------
+    ValueError
+        A resistance is negative or not finite.
+    """
     if not all(0.0 <= ohm < float("inf") for ohm in wires):
         raise ValueError(f"resistances are finite and not negative, got {wires}")
+    return Resistances(*(float(ohm) for ohm in wires))

@@ -13,7 +13,7 @@ import numpy as np
 from sim_backend._jit import Integer, kernel
 from sim_backend.cells import UInt32Array
 from sim_backend.fixedpoint import Int64Array
-from sim_backend.wires._lines import OHM_PS, Float64Array, Real, Resistances, check
+from sim_backend.wires._lines import OHM_PS, Float64Array, Real, Resistances, checked
 
 _MAX_PS = 4294967295.0
 
@@ -48,7 +48,7 @@ def effective_ps(conductance_ps: UInt32Array, rows: Int64Array, wires: Resistanc
 
 def unrounded_ps(conductance_ps: UInt32Array, rows: Int64Array, wires: Resistances) -> Float64Array:
     """`effective_ps` before it rounds: (n, C) float64, in pS, not negative, for study."""
-    check(wires)
+    wires = checked(wires)
     if not len(rows) or rows[0] < 0 or rows[-1] >= len(conductance_ps) or (np.diff(rows) < 1).any():
         raise ValueError(f"sampled rows must ascend within the array, got {rows.tolist()}")
     out = np.empty((len(rows), conductance_ps.shape[1]))
