@@ -180,6 +180,22 @@ def test_all_cells_at_the_top_need_no_tuning():
         np.testing.assert_allclose(array_currents(cells, volts, lines).current_a, exact_a, 1e-6)
 
 
+@pytest.mark.parametrize("segment", [0.1, 1.0, 5.0])
+@pytest.mark.parametrize("shape", [(16, 128), (128, 16), (128, 128)])
+def test_half_formed_arrays_of_the_largest_sizes_are_solved_as_well(
+    shape: tuple[int, int], segment: float
+):
+    generator = np.random.default_rng(shape)
+    formed = generator.random(shape) < 0.5
+    cells = np.where(formed, generator.integers(0, HIGHEST_PS, shape), 100_000).astype(np.uint32)
+    volts, lines = generator.random(shape[1]), Resistances(125.0, segment, 1.0, segment)
+    exact_a = DirectNetwork(cells * 1e-12, lines).currents_a(volts)
+    np.testing.assert_allclose(array_currents(cells, volts, lines).current_a, exact_a, 1e-6)
+    rows = np.sort(generator.choice(shape[0], 8, replace=False))
+    exact_s = DirectNetwork(cells[rows] * 1e-12, lines, rows).effective_s()
+    np.testing.assert_allclose(unrounded_ps(cells, rows, lines) * 1e-12, exact_s, 1e-6)
+
+
 def test_both_ways_to_solve_agree():
     cells = random_map(32, 48)
     volts = np.random.default_rng(1).random(48)
