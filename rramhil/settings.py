@@ -15,9 +15,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -90,16 +90,23 @@ class _Environment(BaseSettings):
     lab: Path | None = None
 
 
+def _not_empty(value: Any) -> Any:
+    # an empty path would mean the current folder
+    if isinstance(value, str) and not value.strip():
+        raise ValueError("it is empty")
+    return value
+
+
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
 class _BoardTable(_Table):
-    address: str | None = None
+    address: Annotated[str, BeforeValidator(_not_empty)] | None = None
 
 
 class _LabTable(_Table):
-    folder: Path | None = None
+    folder: Annotated[Path, BeforeValidator(_not_empty)] | None = None
 
 
 class _File(BaseSettings):
@@ -117,12 +124,16 @@ class _File(BaseSettings):
 
 
 def _read_file() -> _File:
+    path = Path(FILE_NAME)
+    if path.exists() and not path.is_file():
+        raise _unreadable("it is not a file")
     try:
         return _File()
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in fault["loc"])
-        raise _unreadable(f"{key}: {fault['msg'][0].lower()}{fault['msg'][1:]}") from error
+        cause = fault["msg"].removeprefix("Value error, ")
+        raise _unreadable(f"{key}: {cause[0].lower()}{cause[1:]}") from error
     except (OSError, ValueError) as error:
         # ValueError covers bytes that are no UTF-8 and text that is no TOML
         raise _unreadable(str(error)) from error

@@ -20,7 +20,7 @@ from firmware_protocol.messages import Operation
 from sim_backend import macro, profile, state
 from sim_backend.cells import Pulses, UInt8Array, UInt16Array, UInt32Array
 from sim_backend.defects import Defects
-from sim_backend.errors import NoSuchBoard, StateHeld
+from sim_backend.errors import NoSuchBoard, OutOfRange, StateHeld
 from sim_backend.fixedpoint import Int64Array, read_numbers
 from sim_backend.macro import ChipTruth, Macro
 from sim_backend.outcomes import RING_LAYOUT, OutcomeRing
@@ -77,7 +77,7 @@ class SimulatedBoard:
 
     Raises
     ------
-    NoSuchBoard
+    OutOfRange
         Seed or number of chips is out of range.
     StateHeld
         Another process serves this board.
@@ -148,7 +148,9 @@ class SimulatedBoard:
         Raises
         ------
         NoSuchBoard
-            There is no such socket, or the defects do not fit.
+            There is no such socket.
+        OutOfRange
+            The defects do not fit.
         """
         if not 0 <= index < len(self.chips):
             raise NoSuchBoard(
@@ -273,13 +275,13 @@ def board_serial(seed: int, chips: int) -> str:
 
     Raises
     ------
-    NoSuchBoard
+    OutOfRange
         Seed or number of chips is out of range.
     """
     if not 0 <= seed <= MAX_SEED:
-        raise NoSuchBoard(f"A simulated board's seed is 0 to {MAX_SEED}, not {seed}.")
+        raise OutOfRange(f"A simulated board's seed is 0 to {MAX_SEED}, not {seed}.")
     if not 1 <= chips <= MAX_CHIPS:
-        raise NoSuchBoard(f"A simulated board has 1 to {MAX_CHIPS} chips, not {chips}.")
+        raise OutOfRange(f"A simulated board has 1 to {MAX_CHIPS} chips, not {chips}.")
     return f"SIM-{seed}x{chips}"
 
 

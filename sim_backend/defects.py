@@ -6,13 +6,13 @@ own key, the same every time. A chip has none unless asked.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from sim_backend.cells import CellFlag, UInt8Array, UInt32Array
-from sim_backend.errors import NoSuchBoard
+from sim_backend.errors import OutOfRange
 from sim_backend.randomness import Stream, child
 
 
@@ -45,28 +45,33 @@ def place(
 
     Raises
     ------
-    NoSuchBoard
+    OutOfRange
         A defect lies outside the array, or more are asked for than there are cells.
     """
-    try:
-        _mark(flags, CellFlag.SHORTED, defects.shorted_cells)
-        _mark(flags, CellFlag.DEAD, defects.dead_cells)
-        _mark(flags, CellFlag.OPEN, [(row,) for row in defects.dead_rows])
-        _mark(flags.T, CellFlag.OPEN, [(column,) for column in defects.dead_columns])
-    except IndexError as error:
-        raise NoSuchBoard(f"A defect lies outside the array: {error}.") from error
-    if defects.shorted + defects.dead > (flags == 0).sum():
-        raise NoSuchBoard(f"The array has no room for {defects.shorted + defects.dead} defects.")
+    cells = (*defects.shorted_cells, *defects.dead_cells)
+    _check_lines("row", flags.shape[0], [*defects.dead_rows, *(row for row, _ in cells)])
+    _check_lines("column", flags.shape[1], [*defects.dead_columns, *(col for _, col in cells)])
+    _mark(flags, CellFlag.SHORTED, defects.shorted_cells)
+    _mark(flags, CellFlag.DEAD, defects.dead_cells)
+    _mark(flags, CellFlag.OPEN, [(row,) for row in defects.dead_rows])
+    _mark(flags.T, CellFlag.OPEN, [(column,) for column in defects.dead_columns])
+    asked, room = defects.shorted + defects.dead, int((flags == 0).sum())
+    if asked > room:
+        raise OutOfRange(f"The array has room for 0 to {room} shorted and dead cells, not {asked}.")
     _scatter(flags, CellFlag.SHORTED, defects.shorted, chip_key)
     _scatter(flags, CellFlag.DEAD, defects.dead, chip_key)
     conductance_ps[(flags & CellFlag.SHORTED) != 0] = shorted_ps
 
 
+def _check_lines(what: str, count: int, lines: Iterable[int]) -> None:
+    for line in lines:
+        if not 0 <= line < count:
+            raise OutOfRange(f"The array has {what}s 0 to {count - 1}, and no {what} {line}.")
+
+
 def _mark(flags: UInt8Array, flag: CellFlag, places: Sequence[tuple[int, ...]]) -> None:
     """Give `flag` to cells, or to whole lines where a place is one number."""
     for place in places:
-        if min(place) < 0:
-            raise IndexError(f"index {min(place)} is negative")
         flags[place] |= np.uint8(flag)
 
 

@@ -19,6 +19,10 @@ class NoSuchBoard(SimError):
     """A board or chip was asked for that cannot be simulated, or that nobody has made yet."""
 
 
+class OutOfRange(NoSuchBoard):
+    """A seed, a number of chips or a defect lies outside what can be simulated."""
+
+
 class StateHeld(SimError):
     """Another process serves this simulated board."""
 

@@ -1,6 +1,6 @@
 """The firmware of the simulated board: commands of the wire, carried out on the board.
 
-Implements the `Executor` of `firmware_protocol.board_session`. Owns the meaning of each command
+Implements the `Executor` of `firmware_protocol.executor`. Owns the meaning of each command
 and every check that a board must make itself, whatever the host sends; knows no socket, no
 session rule and no physics. The gate schedule's commands are not in its table yet.
 """
@@ -99,7 +99,7 @@ class Firmware:
         self._board.registers.make_safe()
 
     def execute(self, frame: FrameId, command: Command, body: bytes, max_body: int) -> Reply:
-        """Carry out one command; see `board_session.Executor`.
+        """Carry out one command; see `executor.Executor`.
 
         Raises
         ------

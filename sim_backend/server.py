@@ -109,8 +109,8 @@ class BoardServer:
         # the slave stays open here too, or every client that leaves would end the line
         self._cleanups.callback(os.close, slave)
         tty.setraw(slave)
-        if path.is_symlink():
-            path.unlink()  # left by a server that was killed
+        if path.is_symlink() and not path.exists():
+            path.unlink()  # left by a server that was killed; a living one's is not ours to take
         path.symlink_to(os.ttyname(slave))
         self._cleanups.callback(path.unlink, missing_ok=True)
         os.set_blocking(master, False)
@@ -258,5 +258,8 @@ class InProcessBoard:
     def stop(self) -> None:
         """End the board, wait for it and release its state."""
         self._server.stop()
-        self._thread.join()
+        if self._thread.ident is None:
+            self._server.run()  # ends at once, and closes what was opened
+        else:
+            self._thread.join()
         self._board.close()

@@ -11,6 +11,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
+# Where no terminal sets a width; wider than any line.
+_UNCUT = 1 << 16
+# What the last column of a table keeps on a terminal that is too narrow.
+_LAST_COLUMN = 20
+
 Row = tuple[str, "RenderableType"]
 
 
@@ -25,10 +30,11 @@ def note(text: str) -> None:
 
 
 def console() -> Console:
-    """Where results for people go."""
+    """Where results for people go; what is no terminal gets whole lines."""
     from rich.console import Console
 
-    return Console(highlight=False, soft_wrap=True)
+    width = None if sys.stdout.isatty() else _UNCUT
+    return Console(highlight=False, soft_wrap=True, width=width)
 
 
 def print_facts(*rows: Row) -> None:
@@ -44,14 +50,25 @@ def print_facts(*rows: Row) -> None:
 
 
 def print_table(titles: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    """Print a table; a title that begins with ">" is of a column of numbers, set to the right."""
+    """Print a table; a title that begins with ">" is of a column of numbers, set to the right.
+
+    Only the last column is ever folded: what stands in the others can be copied and searched for.
+    """
     from rich import box
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for title in titles:
-        right = title.startswith(">")
-        table.add_column(title.lstrip(">"), justify="right" if right else "left", overflow="fold")
+    for index, title in enumerate(titles):
+        name = title.lstrip(">")
+        widest = max(len(text) for text in (name, *(row[index] for row in rows)))
+        last = index == len(titles) - 1
+        table.add_column(
+            name,
+            justify="right" if title.startswith(">") else "left",
+            overflow="fold",
+            no_wrap=not last,
+            min_width=min(widest, _LAST_COLUMN) if last else widest,
+        )
     for row in rows:
         table.add_row(*row)
     console().print(table)

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rramhil.cli._options import DebugOption, JsonOption, examples, new_app
+from rramhil.cli._errors import ask_json
+from rramhil.cli._options import DebugOption, examples, new_app
 
 if TYPE_CHECKING:
     from rramhil.bench import Figure
+
+JsonOption = Annotated[
+    bool,
+    typer.Option(
+        "--json", callback=ask_json, help="One JSON list on stdout; everything else on stderr."
+    ),
+]
 
 app = new_app("Measure speed, side by side with a reference in the same run.")
 

@@ -51,6 +51,7 @@ def read(
             "--every",
             metavar="S",
             min=0.0,
+            max=1e6,
             help="Read once every S seconds, N times, and print each read: a time series.",
         ),
     ] = None,
@@ -75,13 +76,14 @@ def read(
     from rramhil.cli import _cells
     from rramhil.cli._boards import controlled_board, find_settings, opened_lab
     from rramhil.cli._output import print_facts, print_json
-    from rramhil.programming.readback import Origin, map_of
+    from rramhil.programming.readback import Origin, check_reads, map_of
 
     began_s = time.perf_counter()
     settings = find_settings(board, lab)
     with controlled_board(settings, record) as opened:
         socket = opened.chip(chip)
         what = _selection(opened, rows, cols, range_index)
+        check_reads(reads, len(what.rows) * len(what.cols))
         if every is None:
             blocks = [_cells.read_once(socket, what, reads)]
             series = None

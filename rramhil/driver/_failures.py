@@ -22,6 +22,8 @@ _LIMITS = {
     ErrorCode.LIMIT_INHIBIT: ("inhibit voltage", "V", 1e6),
 }
 
+_RUN_AGAIN = "run it again; an interrupted `program` goes on with --resume."
+
 _CODES = {code.value: code for code in ErrorCode}
 
 
@@ -76,18 +78,23 @@ def hello_refused(error: Error, address: str) -> RramhilError:
     return ProtocolMismatch(f"The board at {address} refused HELLO: {_name(error)}.")
 
 
-def session_lost(lost: SessionLostError, address: str) -> RramhilError:
-    """The error to raise when a session ended by itself."""
+def session_lost(lost: SessionLostError, address: str, *, opened: bool) -> RramhilError:
+    """The error to raise when a session ended by itself, or was never `opened`."""
+    if lost.error is None and not opened:
+        return LinkLost(
+            f"The board at {address} opened no session: {lost}.",
+            "Check its power and cable, and that the address is a board's.",
+        )
     if lost.error is None:
         return LinkLost(
             f"The board at {address} stopped answering: {lost}.",
-            "Check its power and cable; what was in flight is settled by `--resume`.",
+            f"Check its power and cable, then {_RUN_AGAIN}",
         )
     if lost.error.code == ErrorCode.VERSION:
         return hello_refused(lost.error, address)
     return LinkLost(
         f"The board at {address} ended the session: {_name(lost.error)}.",
-        "Open the board again; what was in flight is settled by `--resume`.",
+        f"Open the board again: {_RUN_AGAIN}" if opened else "Open the board again.",
     )
 
 

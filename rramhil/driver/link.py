@@ -194,7 +194,8 @@ class Link:
             while not self._closing:
                 self._turn()
         except SessionLostError as lost:
-            self._fail(session_lost(lost, self._pipe.address))
+            opened = self._session.facts is not None
+            self._fail(session_lost(lost, self._pipe.address, opened=opened))
         except RramhilError as error:
             self._fail(error)
         except BaseException as error:
@@ -274,7 +275,7 @@ class Link:
             try:
                 self._session.submit_many(requests)
             except SessionLostError as lost:
-                raise session_lost(lost, self._pipe.address) from None
+                raise session_lost(lost, self._pipe.address, opened=True) from None
 
     def _check_alive(self) -> None:
         if self.lost:

@@ -17,6 +17,8 @@ from rramhil.errors import LabUnusable
 
 SCHEMA_VERSION = 1
 
+_DAMAGED = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
+
 # How long a transaction waits for another process's; theirs are as short as ours.
 _BUSY_TIMEOUT_S = 20.0
 
@@ -75,7 +77,7 @@ class Database:
     Raises
     ------
     LabUnusable
-        If the file cannot be opened or written, is no database, or has a newer schema.
+        If the file cannot be opened or written, is damaged or no database, or has a newer schema.
     """
 
     def __init__(self, path: Path) -> None:
@@ -168,6 +170,12 @@ class Database:
         except (sqlite3.ProgrammingError, sqlite3.IntegrityError):
             raise  # a mistake of the caller, such as use after close, not of the folder
         except (sqlite3.Error, OSError) as error:
+            # the low byte of an extended code; errors of the Python module itself have none
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
+                raise LabUnusable(
+                    f"The lab's database {self.path} is damaged: {error}.",
+                    "Restore it from a copy, or choose another lab folder with --lab.",
+                ) from error
             raise LabUnusable(
                 f"The lab's database {self.path} cannot be used: {error}.",
                 "Check the folder's permissions and free space, or choose another with --lab.",

@@ -22,6 +22,9 @@ MIB = 1 << 20
 # No cell conducts backwards. What read noise and zeros leave of an unformed one is far smaller.
 LOWEST_uS = -0.5
 
+# 1 S, a hundred thousand times what a cell in its low state conducts: a value of another unit.
+HIGHEST_uS = 1e6
+
 
 def refused(path: Path, why: str, next_step: str = "") -> MapFileError:
     """Make the one sentence for a file that is not taken."""
@@ -40,8 +43,10 @@ def check_file(path: Path, max_bytes: int) -> None:
     """
     try:
         size = path.stat().st_size
+    except FileNotFoundError as error:
+        raise NotFound(f"There is no file {path}.") from error
     except OSError as error:
-        raise NotFound(f"There is no file {path}: {error.strerror}.") from error
+        raise refused(path, str(error.strerror)) from error
     if not path.is_file():
         raise refused(path, "it is not a regular file")
     if size == 0:
@@ -76,6 +81,7 @@ def check_conductance(path: Path, name: str, matrix: npt.NDArray[Any]) -> Float6
     for bad, what in (
         (~np.isfinite(conductance), "not finite"),
         (conductance < LOWEST_uS, "negative"),
+        (conductance > HIGHEST_uS, f"above {HIGHEST_uS:g} uS"),
     ):
         if bad.any():
             row, col = (int(axis[0]) for axis in np.nonzero(bad))

@@ -6,6 +6,7 @@ Owns: loading without ever running what a file says, and what to say where torch
 from __future__ import annotations
 
 import importlib
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -28,6 +29,7 @@ def load(path: Path, names: Sequence[str]) -> dict[str, npt.NDArray[np.float64]]
         If torch is not installed.
     """
     torch = _torch()
+    _refuse_damage(path)
     try:
         loaded: object = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch documents no types for what a damaged file raises
@@ -51,6 +53,17 @@ def save(stream: BinaryIO, matrices: Mapping[str, npt.NDArray[np.float64]]) -> N
     """
     torch = _torch()
     torch.save({name: torch.tensor(matrix) for name, matrix in matrices.items()}, stream)
+
+
+def _refuse_damage(path: Path) -> None:
+    """Compare the checksums inside the file, which torch does not."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except Exception as error:  # zipfile raises of every kind, depending on what is damaged
+        raise refused(path, "it is no whole tensor file") from error
+    if damaged is not None:
+        raise refused(path, f"its part {damaged} is damaged")
 
 
 def _matrix(torch: Any, path: Path, name: str, value: Any) -> npt.NDArray[np.float64]:

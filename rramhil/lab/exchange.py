@@ -12,7 +12,7 @@ npz        as `export_npz` writes it (restores the very map, id included), an ar
 =========  ===================================================================================
 
 A matrix smaller than the macro keeps its shape. Values between -0.5 uS and 0 are read noise
-around an unformed cell and stay as they are; below that a file is refused.
+around an unformed cell and stay as they are; below that, and above 1e6 uS, a file is refused.
 """
 
 from __future__ import annotations

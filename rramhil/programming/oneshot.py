@@ -11,7 +11,7 @@ import time
 import numpy as np
 
 from rramhil.driver import Board
-from rramhil.errors import RecipeError, UnfinishedJob, UsageError
+from rramhil.errors import RecipeError, UnfinishedJob
 from rramhil.lab import ConductanceMap, Lab, MapEntry
 from rramhil.lab.ledger import MACRO_SHAPE
 from rramhil.programming._bench import Bench, order_of, refuse_other_geometry
@@ -20,7 +20,7 @@ from rramhil.programming._work import Order, Work, form, wanted_cells
 from rramhil.programming.plan import plan, step_map
 from rramhil.programming.plots import describe, save_picture
 from rramhil.programming.progress import Progress, Silent
-from rramhil.programming.readback import Origin, invalidate, read_chip, reading_time_s
+from rramhil.programming.readback import Origin, check_reads, invalidate, read_chip, reading_time_s
 from rramhil.programming.recipes import Recipe, dense
 from rramhil.programming.reference import Reference, load_reference
 from rramhil.programming.report import Report, Treatment, analyse, cells_of_lines
@@ -78,8 +78,7 @@ def program(
     Interrupted
         Ctrl-C; the board is idle, the job can be resumed.
     """
-    if not 1 <= reads <= 0xFFFF:
-        raise UsageError(f"A read-back takes 1 to 65535 reads, not {reads}.")
+    check_reads(reads, board.description.rows * board.description.columns)
     began_s = time.monotonic()
     reference = load_reference()
     with lab.lock(board.identity.serial):

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from calibration import CodeModel, nominal
 from rramhil.driver import Board, Chip, CodeBlock, Description
+from rramhil.errors import UsageError
 from rramhil.lab import ConductanceMap, MapInfo, MapKind
 from rramhil.programming.progress import Progress
 
@@ -24,6 +25,9 @@ FORMED_ABOVE_uS = 2.0
 Source: assumed, between two facts. The lowest of 1,232 formed cells of a sister chip reads 7.6 uS
 (measured); unformed ones read about 0.1 uS (assumed).
 """
+
+MOST_CODES = 1 << 29
+"""Codes that one reading may hold: 1 GiB of memory."""
 
 FINEST_RANGE = 0
 """Range of all reads here: one cell fits it, and nothing resolves an unformed cell better."""
@@ -104,6 +108,22 @@ def map_of(board: Board, chip: Chip, blocks: list[CodeBlock], origin: Origin) ->
             parent=origin.parent,
         ),
     )
+
+
+def check_reads(reads: int, cells: int) -> None:
+    """Refuse more reads than their codes leave room for in memory.
+
+    Raises
+    ------
+    UsageError
+        Fewer than one read, or codes beyond `MOST_CODES`.
+    """
+    most = min(0xFFFF, MOST_CODES // max(1, cells))
+    if not 1 <= reads <= most:
+        raise UsageError(
+            f"{cells:,} cells can be read 1 to {most:,} times at once, not {reads:,} times.",
+            "Ask for fewer reads, or read several times.",
+        )
 
 
 def reading_time_s(description: Description, reads: int) -> float:

@@ -98,9 +98,10 @@ class Step(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    amplitude_v: float = Field(gt=0)
-    width_ns: int = Field(gt=0, lt=1 << 32)
-    compliance_a: float = Field(gt=0)
+    # strict: neither true nor "3.5" is a number; an integer is one for a float
+    amplitude_v: float = Field(gt=0, strict=True)
+    width_ns: int = Field(gt=0, lt=1 << 32, strict=True)
+    compliance_a: float = Field(gt=0, strict=True)
     rows: Region = Lines()
     cols: Region = Lines()
 

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firmware_protocol.messages import Operation
+from rramhil.errors import VerificationFailed
 from rramhil.lab import ConductanceMap, PulseLedger
 from rramhil.programming._bench import Bench, on_chip
 from rramhil.programming.readback import FORMED_ABOVE_uS
@@ -51,9 +52,24 @@ class Standing:
 
 
 def standing_of(bench: Bench) -> Standing:
-    """Ask journal and board what happened to a chip. Measures nothing, writes nothing."""
+    """Ask journal and board what happened to a chip. Measures nothing, writes nothing.
+
+    Raises
+    ------
+    VerificationFailed
+        The board counts fewer forming pulses than the journal saw fired: it is another chip, or
+        the memory of one of the two is damaged.
+    """
     ledger = bench.lab.journal.pulsed(bench.chip.serial)
     counted = bench.board.counters(bench.chip.number).form_pulses
+    certain = int(ledger.by_operation[Operation.FORM].sum(dtype=np.int64))
+    if counted < certain:
+        raise VerificationFailed(
+            f"Chip {bench.chip.serial} got {certain:,} forming pulses by this lab's journal, but "
+            f"its board counts {counted:,}: it is another chip, or one of the two is damaged.",
+            "Nothing was fired. Check which chip is in the socket; a simulated one is replaced "
+            "with `rramhil sim replace`.",
+        )
     return Standing(
         pulsed=on_chip(ledger.by_operation[Operation.FORM] > 0, bench.shape),
         unknown=on_chip(ledger.doubt_by_operation[Operation.FORM], bench.shape),

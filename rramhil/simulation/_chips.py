@@ -59,7 +59,9 @@ def replace(
     BoardHeld
         The board is in use; nothing was done.
     NotFound
-        There is no such socket, or a defect lies outside the array.
+        There is no such socket.
+    UsageError
+        No board has such a seed or so many chips, or the defects do not fit into the array.
     LabUnusable
         The state cannot be read or written.
     """

@@ -106,12 +106,19 @@ class ServedBoard:
 
         Raises
         ------
+        BoardHeld
+            The path is taken.
         UsageError
-            The path is taken, or cannot be made.
+            It cannot be made.
         """
         path = path.expanduser().absolute()
         try:
             self._server.open_pty(path)
+        except FileExistsError:
+            raise BoardHeld(
+                f"{path} exists already: another board may be served there.",
+                "Choose another path, or remove it if nobody uses it.",
+            ) from None
         except OSError as error:
             raise UsageError(
                 f"No serial line can be made at {path}: {error.strerror or error}.",

@@ -25,7 +25,10 @@ READ_BYTES = 1 << 20
 WRITE_STALL_S = 30.0
 """How long the other side may take nothing before a write gives up."""
 
-_NEXT_STEP = "Check the board's power, its cable or its server, then run the command again."
+_NEXT_STEP = (
+    "Check the board's power, its cable or its server, then run it again; an interrupted "
+    "`program` goes on with --resume."
+)
 
 
 class FdPipe:

@@ -21,7 +21,7 @@ from pathlib import Path
 from struct import Struct
 from zlib import crc32
 
-from rramhil.errors import TapeError
+from rramhil.errors import NotFound, TapeError
 from rramhil.transport._crc import single_byte_changes
 
 SIGNATURE = b"rramhil tape 01\n"
@@ -164,13 +164,20 @@ def load(path: Path) -> tuple[list[Record], list[Damage]]:
 
     Raises
     ------
+    NotFound
+        There is no such file.
     TapeError
-        The file is not there, empty, not a tape, or cut short.
+        It is empty, not a tape, or cut short.
     """
     try:
+        # a pipe or a device has no end to wait for
+        if path.exists() and not path.is_file():
+            raise TapeError(f"{path} is no tape: it is not a file.", "Name the tape's file.")
         content = path.read_bytes()
     except FileNotFoundError:
-        raise TapeError(f"There is no tape {path}.") from None
+        raise NotFound(
+            f"There is no tape {path}.", "`--record FILE.tape` makes one of a run."
+        ) from None
     except OSError as error:
         raise TapeError(f"The tape {path} cannot be read ({error.strerror}).") from None
     _check_signature(path, content)

@@ -7,12 +7,17 @@ The one module of the transports that may import `sim_backend`.
 
 from __future__ import annotations
 
+import signal
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 from rramhil.errors import BoardHeld, LabUnusable, UsageError
 from rramhil.transport import _address
 from rramhil.transport._fd import FdPipe
-from sim_backend.errors import NoSuchBoard, SimError, StateHeld
+from sim_backend.errors import NoSuchBoard, SimError, StateDamaged, StateHeld
 from sim_backend.server import InProcessBoard
 
 FOLDER = "simulated"
@@ -46,18 +51,30 @@ def open_simulated(address: str, lab_root: Path) -> FdPipe:
     options = _address.query(address, parts, ("seed", "chips"))
     seed = _address.integer(address, options, "seed", 0, low=0)
     chips = _address.integer(address, options, "chips", 1, low=1)
+    board: InProcessBoard | None = None
     try:
-        board = InProcessBoard(lab_root / FOLDER, seed, chips)
+        with _signals_deferred():
+            board = InProcessBoard(lab_root / FOLDER, seed, chips)
+    except KeyboardInterrupt:
+        if board is not None:
+            board.stop()
+        raise
     except StateHeld as error:
         raise BoardHeld(
             str(error),
-            "Wait for it to end, connect to its server instead, or use another seed or lab.",
+            "Wait for it to end, use its address if it is a server, or use another seed or lab.",
+        ) from None
+    except StateDamaged as error:
+        raise LabUnusable(
+            str(error),
+            "Bring the file back from a copy, or put in a fresh chip with `rramhil sim replace`.",
         ) from None
     except NoSuchBoard as error:
         raise UsageError(str(error), f"Write {_FORM}.") from None
     except (SimError, OSError) as error:
         raise LabUnusable(
-            f"The simulated board {address} cannot keep its state in {lab_root} ({error}).",
+            f"The simulated board {address} cannot keep its state in {lab_root}: "
+            f"{str(error).rstrip('.')}.",
             "Choose another lab folder with --lab or RRAMHIL_LAB.",
         ) from None
     host = board.start()
@@ -68,3 +85,27 @@ def open_simulated(address: str, lab_root: Path) -> FdPipe:
         board.stop()
 
     return FdPipe(host.fileno(), address, release)
+
+
+@contextmanager
+def _signals_deferred() -> Generator[None]:
+    """Let ctrl-C and SIGTERM wait until the body has ended.
+
+    Compiled kernels load inside, and their loader calls back into Python: an exception raised
+    there is swallowed, or brings the process down.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    waiting: list[tuple[int, FrameType | None]] = []
+    before = {
+        number: signal.signal(number, lambda *call: waiting.append(call))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number, _ in waiting[:1]:
+            signal.raise_signal(number)

@@ -125,7 +125,8 @@ class VisaPipe:
     def _lost(self, error: VisaIOError) -> LinkLost:
         return LinkLost(
             f"The VISA connection to {self.address} broke ({error.description}).",
-            "Check the board's power and its cable, then run the command again.",
+            "Check the board's power and its cable, then run it again; an interrupted `program` "
+            "goes on with --resume.",
         )
 
 

@@ -51,6 +51,15 @@ def test_a_server_tells_its_addresses_one_a_line_and_ends_by_ctrl_c(cli: Cli) ->
     assert "Traceback" not in ended.stderr
 
 
+def test_a_serial_path_that_a_board_is_served_at_is_not_taken_over(cli: Cli) -> None:
+    line = str(cli.folder / "line")
+    with cli.served("--pty", line, "--seed", "1"):
+        refused = cli("sim", "serve", "--pty", line, "--seed", "2", code=5)
+        assert "another board may be served there" in refused.sentences
+        info = cli("board", "info", "--board", f"serial://{line}", "--json").json
+        assert info["identity"]["serial"] == "SIM-1x1"
+
+
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [

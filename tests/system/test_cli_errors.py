@@ -92,6 +92,25 @@ def test_a_lab_folder_that_cannot_be_made(cli: Cli) -> None:
     check(cli("program", "--lab", below, "--json", code=2), "LabUnusable", below)
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--shorts", "999999999", "0 to 262144 "),
+        ("--dead-rows", "0:600", "rows 0 to 511,"),
+        ("--dead-cols", "600", "columns 0 to 511,"),
+        ("--chips", "100000", "1 to 64 chips, not 100000"),
+        ("--seed", "9" * 23, "0 to 4294967295, not 999"),
+    ],
+)
+def test_a_chip_that_cannot_be_simulated_is_a_usage_error_with_the_range(
+    cli: Cli, option: str, value: str, said: str
+) -> None:
+    outcome = cli("sim", "replace", option, value, "--json", code=2)
+    error = check(outcome, "UsageError", said)
+    assert "--seed" not in error["next_step"]
+    assert "axis" not in error["sentence"]
+
+
 def test_a_map_that_is_not_there(cli: Cli) -> None:
     missing = cli("map", "export", "--chip", "R40-9", "--to", "x.npz", "--json", code=3)
     check(missing, "NotFound", str(cli.lab), "read-back", "R40-9")

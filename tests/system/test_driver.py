@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +24,9 @@ from firmware_protocol.messages import (
     Role,
 )
 from rramhil.driver import UNANSWERED, Board, Description
+from rramhil.driver.link import Link
 from rramhil.errors import BoardError, BoardHeld, LimitRefused, LinkLost, NotFound, ProtocolMismatch
+from rramhil.transport import open_pipe
 from sim_backend.board import inspect
 from tests.support.boards import endpoint, served_board
 from tests.support.proxy import TcpProxy
@@ -250,6 +253,27 @@ def test_a_board_that_goes_away_is_a_lost_link(lab_root: Path) -> None:
     with pytest.raises(LinkLost):
         board.status()
     board.close()
+
+
+def test_a_board_that_never_answers_leaves_nothing_to_resume(lab_root: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silence = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+        pipe = open_pipe(silence, lab_root=lab_root)
+        with pytest.raises(LinkLost, match="opened no session: no answer for") as lost:
+            Link(pipe, give_up_s=0.2)
+    assert "--resume" not in lost.value.next_step
+
+
+def test_a_board_that_falls_silent_may_leave_something_to_resume(
+    address: str, lab_root: Path
+) -> None:
+    with TcpProxy(endpoint(address)) as proxy:
+        link = Link(open_pipe(proxy.address, lab_root=lab_root), give_up_s=0.5)
+        proxy.pause()
+        with pytest.raises(LinkLost, match="stopped answering") as lost:
+            link.now(Command.STATUS)
+        link.close()
+    assert "--resume" in lost.value.next_step
 
 
 def test_threads_may_share_a_board(board: Board) -> None:

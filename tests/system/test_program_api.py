@@ -27,11 +27,12 @@ from rramhil.errors import (
     RecipeError,
     UnfinishedJob,
     UsageError,
+    VerificationFailed,
 )
 from rramhil.lab import Job, JobState, Lab
 from rramhil.programming import Recipe, Silent, Step, dense, plan, preview, program, sparse
 from rramhil.programming.firing import GROUP_CELLS
-from sim_backend.board import SimulatedBoard, inspect
+from sim_backend.board import SimulatedBoard, chip_path, inspect
 from sim_backend.defects import Defects
 from sim_backend.macro import ChipTruth
 from tests.support.boards import endpoint, served_board
@@ -489,3 +490,24 @@ def test_an_operation_that_the_board_refuses_is_known_not_to_have_fired(
     assert board.status().state == BoardState.IDLE
     assert program(board, lab, 0, resume=True, reads=1).pulses == CELLS - 2560
     assert (pulse_counts(lab) == 1).all()
+
+
+def test_a_board_that_counts_fewer_pulses_than_the_journal_is_not_believed(lab: Lab) -> None:
+    with rramhil.open("sim://", lab=lab.root) as board:
+        program(board, lab, 0, dense(), reads=1)
+    chip_path(lab.root / "simulated" / "SIM-0x1", 0).unlink()
+    with (
+        rramhil.open("sim://", lab=lab.root) as board,
+        pytest.raises(VerificationFailed, match="its board counts 0"),
+    ):
+        program(board, lab, 0, dense(), reads=1)
+    assert pulse_counts(lab).sum() == 0
+
+
+def test_more_reads_than_memory_holds_are_refused_before_any_pulse(lab: Lab) -> None:
+    with (
+        rramhil.open("sim://", lab=lab.root) as board,
+        pytest.raises(UsageError, match=r"1 to 2,048 times at once, not 65,535"),
+    ):
+        program(board, lab, 0, dense(), reads=65_535)
+    assert pulse_counts(lab).sum() == 0

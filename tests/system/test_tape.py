@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -13,7 +14,7 @@ from firmware_protocol.host_session import HostSession
 from firmware_protocol.messages import Command, ReadCellsRequest, StreamChunk
 from firmware_protocol.requests import Request
 from rramhil.errors import BoardHeld, TapeError
-from rramhil.transport import Pipe, open_pipe
+from rramhil.transport import Pipe, open_pipe, simulated
 
 Codes = list[bytes]
 
@@ -104,4 +105,22 @@ def test_a_simulated_board_in_use_is_held_and_free_after_its_pipe_is_closed(tmp_
         pytest.raises(BoardHeld, match="serves the simulated board"),
     ):
         open_pipe("sim://", lab_root=tmp_path)
+    open_pipe("sim://", lab_root=tmp_path).close()
+
+
+def test_ctrl_c_while_a_simulated_board_is_made_waits_and_releases_it(tmp_path, monkeypatch):
+    """Kernels load there, in whose callbacks an exception would be lost."""
+    made = []
+
+    class Slow(simulated.InProcessBoard):
+        def __init__(self, *arguments):
+            signal.raise_signal(signal.SIGINT)
+            super().__init__(*arguments)
+            made.append(self)
+
+    monkeypatch.setattr(simulated, "InProcessBoard", Slow)
+    with pytest.raises(KeyboardInterrupt):
+        open_pipe("sim://", lab_root=tmp_path)
+    assert made
+    monkeypatch.undo()
     open_pipe("sim://", lab_root=tmp_path).close()

@@ -67,6 +67,8 @@ def test_an_option_comes_before_everything(folder: Path, monkeypatch: pytest.Mon
     [
         ('[board]\nadress = "sim://"', "board.adress"),
         ("[board]\naddress = 5", "board.address"),
+        ('[board]\naddress = ""', "board.address: it is empty"),
+        ('[lab]\nfolder = ""', "lab.folder: it is empty"),
         ('board = "sim://"', "board: "),
         ("[boards]", "boards"),
         ("[board", "."),
@@ -81,3 +83,9 @@ def test_a_file_that_makes_no_sense_is_refused_with_its_key(
         resolve()
     assert cause in refusal.value.sentence
     assert str(folder / "rramhil.toml") in refusal.value.sentence
+
+
+def test_a_folder_in_place_of_the_file_is_refused(folder: Path) -> None:
+    (folder / "rramhil.toml").mkdir()
+    with pytest.raises(UsageError, match=r"rramhil\.toml cannot be used: it is not a file\."):
+        resolve()

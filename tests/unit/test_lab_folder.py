@@ -59,8 +59,19 @@ def test_a_lab_whose_parts_are_blocked_is_refused(lab_root: Path):
 def test_a_database_that_is_none_is_refused(lab_root: Path):
     lab_root.mkdir()
     (lab_root / "lab.sqlite3").write_bytes(b"nothing that SQLite wrote" * 100)
-    with pytest.raises(LabUnusable, match=r"lab\.sqlite3"):
+    with pytest.raises(LabUnusable, match=r"lab\.sqlite3 is damaged") as refusal:
         Lab(lab_root)
+    assert refusal.value.next_step.startswith("Restore it from a copy")
+
+
+def test_a_database_damaged_in_use_is_refused_likewise(lab_root: Path):
+    with Lab(lab_root) as lab:
+        lab.chips.see("chip-1", "board-1", 0)
+    path = lab_root / "lab.sqlite3"
+    content = path.read_bytes()
+    path.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
+    with pytest.raises(LabUnusable, match=r"lab\.sqlite3 is damaged"), Lab(lab_root) as lab:
+        lab.chips.get("chip-1")
 
 
 def test_a_database_of_a_newer_version_is_refused_and_left_alone(lab_root: Path):

@@ -122,7 +122,7 @@ def test_an_npz_export_holds_what_others_rely_on(tmp_path: Path):
 matrices = hnp.arrays(
     np.float64,
     hnp.array_shapes(min_dims=2, max_dims=2, max_side=5),
-    elements=st.floats(-0.5, 1e300, allow_nan=False),
+    elements=st.floats(-0.5, 1e6, allow_nan=False),
 )
 
 
@@ -166,7 +166,7 @@ def test_an_ending_nobody_knows_is_refused(tmp_path: Path):
 
 @pytest.mark.parametrize("ending", ["csv", "npz", "pt"])
 def test_a_file_that_is_not_there_is_not_found(tmp_path: Path, ending: str):
-    with pytest.raises(NotFound, match="no file"):
+    with pytest.raises(NotFound, match=rf"no file .*map\.{ending}\.$"):
         import_map(tmp_path / f"map.{ending}")
 
 
@@ -206,6 +206,7 @@ def test_an_oversized_file_is_refused_unread(tmp_path: Path, ending: str, limit:
         ("1,nan\n", r"[0, 1] is not finite (nan uS)"),
         ("1,2\n3,inf\n", r"[1, 1] is not finite (inf uS)"),
         ("1,-2.5\n", r"[0, 1] is negative (-2.5 uS)"),
+        ("1,1e300\n", r"[0, 1] is above 1e+06 uS (1e+300 uS)"),
         (",".join("1" * 513) + "\n", "1 x 513 cells, a map at most 512 x 512"),
         ("1\n" * 513, "513 x 1 cells"),
     ],
@@ -406,6 +407,20 @@ def test_the_published_form_goes_out_and_comes_back_with_both_states(torch, tmp_
     export_npz(store.load(entry.id), tmp_path / "a.npz")
     export_tensors(import_npz(tmp_path / "a.npz"), tmp_path / "b.pt")
     assert (tmp_path / "a.pt").read_bytes() == (tmp_path / "b.pt").read_bytes()
+
+
+def test_a_flipped_byte_in_a_tensor_file_is_refused_or_changes_nothing(torch, tmp_path: Path):
+    """torch reads past the checksums inside its files."""
+    on = torch.rand(50, 50) * 20
+    torch.save({"set": on, "reset": on / 100}, tmp_path / "whole.pt")
+    whole = (tmp_path / "whole.pt").read_bytes()
+    path = tmp_path / "flipped.pt"
+    for place in np.random.default_rng(5).integers(0, len(whole), 100):
+        flipped = bytearray(whole)
+        flipped[place] ^= 0x55
+        path.write_bytes(flipped)
+        with contextlib.suppress(MapFileError):
+            assert np.array_equal(import_tensors(path).conductance_uS, on.double().numpy())
 
 
 def test_a_map_without_an_off_state_exports_zeros_for_it(torch, tmp_path: Path):

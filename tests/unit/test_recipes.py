@@ -85,6 +85,11 @@ def test_a_recipe_is_read_from_toml(tmp_path: Path) -> None:
     assert find_recipe(str(tmp_path / "recipe.toml")) == recipe
 
 
+def test_a_whole_number_is_a_voltage_too(tmp_path: Path) -> None:
+    recipe = load_recipe(written(tmp_path, "name = 'x'\n" + STEP.replace("4.0", "4")))
+    assert recipe.steps[0].amplitude_v == 4.0
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -98,6 +103,10 @@ def test_a_recipe_is_read_from_toml(tmp_path: Path) -> None:
         ),
         ("name = 'x'\n" + STEP.replace("4.0", "nan"), r"amplitude_v = nan: .*finite"),
         ("name = 'x'\n" + STEP.replace("1000", "1.5"), r"width_ns = 1\.5"),
+        ("name = 'x'\n" + STEP.replace("4.0", "true"), "amplitude_v = True: .*number"),
+        ("name = 'x'\n" + STEP.replace("4.0", "'3.5'"), r"amplitude_v = '3\.5': .*number"),
+        ("name = 'x'\n" + STEP.replace("1000", "true"), "width_ns = True: .*integer"),
+        ("name = 'x'\n" + STEP.replace("1e-4", "'1e-4'"), "compliance_a = '1e-4': .*number"),
         ("name = 'x'\n" + STEP.replace("compliance_a", "complience_a"), "compliance_a is missing"),
         ("name = 'x'\n" + STEP + "colour = 3", r"steps\[0\]\.colour = 3: extra"),
         ("name = 'x'\n" + STEP + "rows = 'a:b'", r"rows = 'a:b': lines are written"),

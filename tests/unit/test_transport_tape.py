@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from firmware_protocol.framing import OVERHEAD_BYTES, FrameDecoder
-from rramhil.errors import LinkLost, TapeError
+from rramhil.errors import LinkLost, NotFound, TapeError
 from rramhil.transport import Pipe, open_pipe
 from rramhil.transport._tape_file import SIGNATURE, Direction, TapeWriter, load
 from rramhil.transport._tape_frames import frames_of
@@ -349,10 +349,11 @@ def test_an_empty_file_a_foreign_file_and_no_file_get_one_sentence_each(tmp_path
         path.write_bytes(content)
         with pytest.raises(TapeError, match=words):
             opened(path)
-    with pytest.raises(TapeError, match="There is no tape"):
+    with pytest.raises(NotFound, match="There is no tape"):
         opened(tmp_path / "none.tape")
-    with pytest.raises(TapeError, match="cannot be read"):
-        opened(tmp_path)
+    for endless in (tmp_path, Path("/dev/zero")):
+        with pytest.raises(TapeError, match="it is not a file"):
+            opened(endless)
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
