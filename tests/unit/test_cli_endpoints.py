@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rramhil.errors import NotFound, UsageError
+from rramhil.errors import UsageError
 from rramhil.simulation import Endpoint, SimulatedBoardName, named_by, parse_endpoint
 
 LAB = Path("/lab")
@@ -53,5 +53,5 @@ def test_options_come_before_the_address_in_force(
 def test_what_names_no_simulated_board_is_refused() -> None:
     with pytest.raises(UsageError, match="seed=x"):
         named_by("sim://?seed=x", LAB, None, None)
-    with pytest.raises(NotFound, match="seed"):
+    with pytest.raises(UsageError, match="seed is 0 to 4294967295"):
         _ = SimulatedBoardName(LAB, seed=1 << 40).serial
