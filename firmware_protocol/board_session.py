@@ -128,7 +128,7 @@ class BoardSessions:
         self._halted_at = 0
         self._estopped = False
         self._resent_replies = 0
-        self._closed_bad_frames = 0
+        self._bad_frames = 0
 
     # --- links -----------------------------------------------------------------------------
 
@@ -138,7 +138,7 @@ class BoardSessions:
 
     def disconnect(self, link: int) -> None:
         """The link is gone: its sessions stop working, the board goes safe if it was controlled."""
-        self._closed_bad_frames += self._links.pop(link).decoder.bad_frames
+        del self._links[link]
         for session in list(self._sessions.values()):
             if session.link == link:
                 session.link = None
@@ -147,7 +147,10 @@ class BoardSessions:
 
     def receive(self, link: int, data: bytes) -> None:
         """Take bytes that arrived on a link."""
-        frames = self._links[link].decoder.feed(data)
+        decoder = self._links[link].decoder
+        bad_before = decoder.bad_frames
+        frames = decoder.feed(data)
+        self._bad_frames += decoder.bad_frames - bad_before
         now = self._clock() if frames else 0.0
         for frame in frames:
             self._accept(link, frame, now)
@@ -480,7 +483,7 @@ class BoardSessions:
             max(0, remaining_ms),
             condition.board_time_ns,
             condition.temperature_mk,
-            self._closed_bad_frames + sum([p.decoder.bad_frames for p in self._links.values()]),
+            self._bad_frames,
             self._resent_replies,
         ).pack()
 

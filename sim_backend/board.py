@@ -97,6 +97,7 @@ class SimulatedBoard:
         try:
             self._numbers = read_numbers(self.profile, board_key(seed))
             self._file = _open_board(self.folder, self.profile, seed, chips)
+            self._clock_ns = self._file.arrays["clock_ns"]
             self.outcomes = OutcomeRing(self._file.arrays)
             self.timing = Timing.of(self.profile)
             self.temperature_mk = int(self.profile.environment.temperature_k.value * 1000)
@@ -131,11 +132,11 @@ class SimulatedBoard:
     @property
     def clock_ns(self) -> int:
         """Board time."""
-        return int(self._file.arrays["clock_ns"][0])
+        return int(self._clock_ns[0])
 
     @clock_ns.setter
     def clock_ns(self, time_ns: int) -> None:
-        self._file.arrays["clock_ns"][0] = time_ns
+        self._clock_ns[0] = time_ns
 
     def next_session(self) -> int:
         """Count sessions, from 1, across restarts."""
