@@ -165,10 +165,6 @@ class SimulatedBoard:
 
     # --- operations: what was checked is done, registers follow, the clock moves ----------------
 
-    def form(self, frame: FrameId, chip: int, pulses: Pulses) -> int:
-        """Fire FORM pulses; see `pulse`."""
-        return self.pulse(frame, chip, Operation.FORM, pulses)
-
     def pulse(self, frame: FrameId, chip: int, operation: Operation, pulses: Pulses) -> int:
         """Fire pulses of one operation; returns how many cells were pulsed.
 

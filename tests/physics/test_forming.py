@@ -10,6 +10,7 @@ import pytest
 from scipy import stats
 
 from firmware_protocol.executor import FrameId
+from firmware_protocol.messages import Operation
 from sim_backend.board import SimulatedBoard
 from sim_backend.cells import FORMED, Pulses
 from sim_backend.macro import Macro
@@ -47,7 +48,7 @@ def board(tmp_path: Path) -> Iterator[SimulatedBoard]:
 def ladder(board: SimulatedBoard) -> Macro:
     """A chip whose rows, in ten groups, saw one pulse of ten amplitudes."""
     for n, (rows, amplitude_v) in enumerate(zip(GROUPS, AMPLITUDES_V, strict=True)):
-        board.form(FrameId(1, n + 1), 0, pulses(rows, amplitude_v))
+        board.pulse(FrameId(1, n + 1), 0, Operation.FORM, pulses(rows, amplitude_v))
     return board.chips[0]
 
 
@@ -69,7 +70,7 @@ def test_formed_fraction_follows_the_measured_breakdown_voltages(ladder: Macro, 
 def test_conductances_follow_the_measured_map(board: SimulatedBoard, data_root: Path):
     path = data_root / "rram_measured/esgnn/fig1_hidden_conductance_50x50.csv"
     measured = np.loadtxt(path, delimiter=",")
-    board.form(FrameId(1, 1), 0, pulses(np.arange(512), 3.45))
+    board.pulse(FrameId(1, 1), 0, Operation.FORM, pulses(np.arange(512), 3.45))
     chip = board.chips[0]
     here = formed(chip)
     assert abs(here.mean() - (measured > 0).mean()) < 0.08
@@ -80,7 +81,7 @@ def test_conductances_follow_the_measured_map(board: SimulatedBoard, data_root: 
 
 
 def test_conductance_has_no_structure_over_rows_columns_and_neighbours(board: SimulatedBoard):
-    board.form(FrameId(1, 1), 0, pulses(np.arange(512), 4.0, 1_000_000))
+    board.pulse(FrameId(1, 1), 0, Operation.FORM, pulses(np.arange(512), 4.0, 1_000_000))
     field = board.chips[0].cells.conductance_ps.astype(np.float64)
     field = (field - field.mean()) / field.std()
     assert field.mean(axis=0).std() == pytest.approx(1 / np.sqrt(512), rel=0.15)
@@ -98,24 +99,24 @@ def test_unformed_cells_conduct_a_tenth_of_a_microsiemens(board: SimulatedBoard)
 @pytest.mark.parametrize("seed", [0, 1, 2, 3])
 def test_the_dense_point_forms_every_cell(tmp_path: Path, seed: int):
     with SimulatedBoard(tmp_path, seed, 1) as board:
-        board.form(FrameId(1, 1), 0, pulses(np.arange(512), 4.0, 1_000_000))
+        board.pulse(FrameId(1, 1), 0, Operation.FORM, pulses(np.arange(512), 4.0, 1_000_000))
         assert formed(board.chips[0]).all()
 
 
 def test_a_longer_pulse_forms_as_a_higher_one_does(board: SimulatedBoard):
     """60 mV a decade, assumed: ten times the reference width at 60 mV less."""
-    board.form(FrameId(1, 1), 0, pulses(np.arange(512), 3.40, 1_000_000))
+    board.pulse(FrameId(1, 1), 0, Operation.FORM, pulses(np.arange(512), 3.40, 1_000_000))
     long = formed(board.chips[0]).copy()
     board.replace_chip(0)
-    board.form(FrameId(1, 2), 0, pulses(np.arange(512), 3.46, 100_000))
+    board.pulse(FrameId(1, 2), 0, Operation.FORM, pulses(np.arange(512), 3.46, 100_000))
     fractions = long.mean(), formed(board.chips[0]).mean()
     assert fractions == pytest.approx([stats.norm.cdf(3.46, MEAN_V, SD_V)] * 2, abs=0.004)
 
 
 def test_conductance_is_proportional_to_compliance(board: SimulatedBoard):
     rows = np.arange(512)
-    board.form(FrameId(1, 1), 0, pulses(rows[:256], 4.0, 1_000_000, 50_000))
-    board.form(FrameId(1, 2), 0, pulses(rows[256:], 4.0, 1_000_000, 150_000))
+    board.pulse(FrameId(1, 1), 0, Operation.FORM, pulses(rows[:256], 4.0, 1_000_000, 50_000))
+    board.pulse(FrameId(1, 2), 0, Operation.FORM, pulses(rows[256:], 4.0, 1_000_000, 150_000))
     conductance = board.chips[0].cells.conductance_ps / 1e6
     assert conductance[:256].mean() == pytest.approx(12.35 / 2, rel=0.002)
     assert conductance[256:].mean() == pytest.approx(12.35 * 1.5, rel=0.002)
@@ -125,19 +126,19 @@ def test_inhibited_cells_form_only_if_the_inhibit_fails(board: SimulatedBoard):
     chip = board.chips[0]
     half = pulses(np.arange(2), 4.0, 1_000_000)
     half.masks[:] = 0x0F
-    board.form(FrameId(1, 1), 0, half)
+    board.pulse(FrameId(1, 1), 0, Operation.FORM, half)
     columns = np.arange(512)
     assert (formed(chip)[:2] == (columns % 8 < 4)).all()
     half.inhibited_uv[:] = 4_000_000  # the inhibited lines at ground: physics knows no mask
-    board.form(FrameId(1, 2), 0, half)
+    board.pulse(FrameId(1, 2), 0, Operation.FORM, half)
     assert formed(chip)[:2].all()
     assert (chip.cells.form_pulses[:2] == 2 * (columns % 8 < 4)).all()
     assert not formed(chip)[2:].any()
 
 
 def test_a_formed_cell_keeps_its_conductance(board: SimulatedBoard):
-    board.form(FrameId(1, 1), 0, pulses(np.arange(4), 4.0))
+    board.pulse(FrameId(1, 1), 0, Operation.FORM, pulses(np.arange(4), 4.0))
     before = board.chips[0].cells.conductance_ps.copy()
-    board.form(FrameId(1, 2), 0, pulses(np.arange(4), 4.1))
+    board.pulse(FrameId(1, 2), 0, Operation.FORM, pulses(np.arange(4), 4.1))
     assert np.array_equal(board.chips[0].cells.conductance_ps, before)
     assert (board.chips[0].cells.form_pulses[:4] == 2).all()

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from firmware_protocol.executor import FrameId
+from firmware_protocol.messages import Operation
 from sim_backend.board import SimulatedBoard
 from tests.physics.test_forming import pulses
 
@@ -20,7 +21,7 @@ PER_CODE_US = (0.00625, 0.05, 0.4)
 def board(tmp_path: Path) -> Iterator[SimulatedBoard]:
     """A chip whose even rows are formed."""
     with SimulatedBoard(tmp_path, 5, 1) as opened:
-        opened.form(FrameId(1, 1), 0, pulses(ALL[::2], 4.0, 1_000_000))
+        opened.pulse(FrameId(1, 1), 0, Operation.FORM, pulses(ALL[::2], 4.0, 1_000_000))
         yield opened
 
 
@@ -80,7 +81,9 @@ def test_zeros_are_pedestal_and_the_offset_of_channel_and_range(board: Simulated
 
 def test_conductance_beyond_the_scale_clips_and_is_counted(board: SimulatedBoard):
     board.chips[0].cells.conductance_ps[0] = 150_000_000
-    board.form(FrameId(1, 2), 0, pulses(ALL[:1], 1.0))  # a pulse: the row is looked at anew
+    board.pulse(
+        FrameId(1, 2), 0, Operation.FORM, pulses(ALL[:1], 1.0)
+    )  # a pulse: the row is looked at anew
     parts = list(board.read(0, ALL[:2], ALL, 1, 0, 4096))
     assert (parts[0].codes[:512] == 16383).all()
     assert sum(part.saturated for part in parts) == 512
@@ -91,7 +94,7 @@ def test_conductance_beyond_the_scale_clips_and_is_counted(board: SimulatedBoard
 def test_a_pulse_is_seen_by_the_next_read_of_every_range(board: SimulatedBoard):
     rows = ALL[1:2]
     before = [codes(board, rows, 1, r).mean() for r in range(3)]
-    board.form(FrameId(1, 2), 0, pulses(rows, 4.0, 1_000_000))
+    board.pulse(FrameId(1, 2), 0, Operation.FORM, pulses(rows, 4.0, 1_000_000))
     after = [codes(board, rows, 1, r).mean() for r in range(3)]
     for was, now, per_code in zip(before, after, PER_CODE_US, strict=True):
         assert now - was == pytest.approx(12.25 / per_code, rel=0.03)

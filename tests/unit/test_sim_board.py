@@ -45,7 +45,7 @@ def codes_of(board: SimulatedBoard, reads: int = 1) -> np.ndarray:
 def test_a_board_remembers_its_cells_counts_clock_and_sessions(tmp_path: Path):
     with SimulatedBoard(tmp_path, 7, 2) as board:
         assert board.next_session() == 1
-        board.form(FrameId(1, 1), 1, row_pulses(ALL[:4]))
+        board.pulse(FrameId(1, 1), 1, Operation.FORM, row_pulses(ALL[:4]))
         board.measure_zeros(1, ALL[:3], 0)
         before = board.chips[1].cells.conductance_ps.copy()
         zeros = board.chips[1].zeros(ALL, 0).copy()
@@ -96,7 +96,7 @@ def test_seeds_and_sockets_and_generations_are_different_chips(tmp_path: Path):
 def test_replacing_a_chip_leaves_the_board_and_the_other_chips_alone(tmp_path: Path):
     with SimulatedBoard(tmp_path, 7, 2) as board:
         for chip in (0, 1):
-            board.form(FrameId(1, chip + 1), chip, row_pulses(ALL))
+            board.pulse(FrameId(1, chip + 1), chip, Operation.FORM, row_pulses(ALL))
         board.replace_chip(0)
         assert board.chips[0].pulse_totals() == (0, 0, 0)
         assert not board.chips[0].cells.flags.any()
@@ -116,7 +116,7 @@ def test_defects_are_where_they_were_asked_for_and_behave_so(tmp_path: Path):
         flags = board.chips[0].cells.flags
         assert np.count_nonzero(flags & CellFlag.SHORTED) == 4
         assert np.count_nonzero(flags & CellFlag.DEAD) == 5
-        board.form(FrameId(1, 1), 0, row_pulses(ALL))
+        board.pulse(FrameId(1, 1), 0, Operation.FORM, row_pulses(ALL))
         formed = (flags & CellFlag.FORMED) != 0
         assert not formed[10].any()
         assert not formed[:, 20].any()
@@ -129,7 +129,7 @@ def test_defects_are_where_they_were_asked_for_and_behave_so(tmp_path: Path):
 
 def test_inspecting_works_while_the_board_is_served_and_changes_nothing(tmp_path: Path):
     with SimulatedBoard(tmp_path, 7, 1) as board:
-        board.form(FrameId(1, 1), 0, row_pulses(ALL[:1]))
+        board.pulse(FrameId(1, 1), 0, Operation.FORM, row_pulses(ALL[:1]))
         truth = inspect(tmp_path, 7, 1, 0)
         assert (truth.form_pulses_min, truth.form_pulses_max, truth.formed) == (0, 1, 512)
         assert truth.serial == "R40-7-0-0"
