@@ -38,7 +38,17 @@ MIN_BODY = 4096
 
 # looked up once: attributes of an enumeration are slow to reach, and every frame needs these
 _REPLY, _ERROR, _STREAM = int(Flag.REPLY), int(Flag.ERROR), int(Flag.STREAM)
+_HELLO, _STATUS = int(Command.HELLO), int(Command.STATUS)
+_CONTROLLER = int(Role.CONTROLLER)
+_IDLE, _WORKING = BoardState.IDLE, BoardState.WORKING
+_HALTED, _ESTOPPED = BoardState.HALTED, BoardState.ESTOPPED
 _COMMANDS = {int(command): (command, facts) for command, facts in COMMANDS.items()}
+_ALWAYS = {
+    int(command)
+    for command, facts in COMMANDS.items()
+    if facts.ordered and not facts.controller_only and not facts.array
+}
+"""What any session may have done in any state of the board."""
 _REMEMBERED = 64
 
 
@@ -173,7 +183,8 @@ class BoardSessions:
 
         Short budgets let the caller look at its links in between, so that ABORT is heard.
         """
-        deadline = self._clock() + budget_s
+        clock = self._clock
+        deadline = clock() + budget_s
         for session in list(self._sessions.values()):
             while _can_work(session):
                 if session.stream:
@@ -181,8 +192,8 @@ class BoardSessions:
                 else:
                     self._execute(session, session.queue.popleft())
                 # the lease is suspended while the board works for its holder
-                session.heard_at = self._clock()
-                if session.heard_at >= deadline:
+                session.heard_at = now = clock()
+                if now >= deadline:
                     break
 
     def expire(self) -> None:
@@ -207,7 +218,7 @@ class BoardSessions:
     def _accept(self, link: int, frame: Frame, now: float) -> None:
         if frame.flags & _REPLY:
             return
-        if frame.type == Command.HELLO:
+        if frame.type == _HELLO:
             self._hello(link, frame)
             return
         if frame.version != VERSION:
@@ -384,15 +395,16 @@ class BoardSessions:
             error = _error(ErrorCode.UNKNOWN_COMMAND, frame, value=frame.type)
             self._refuse(session, frame, error)
             return
-        error = self._reason_to_skip(session, frame, facts)
-        if error is not None:
-            self._refuse(session, frame, error)
-            return
+        if frame.type not in _ALWAYS:
+            error = self._reason_to_skip(session, frame, facts)
+            if error is not None:
+                self._refuse(session, frame, error)
+                return
         length = len(frame.body)
         extra = length - facts.request_size
         if extra and (extra < 0 or not facts.request_item_size or extra % facts.request_item_size):
             self._fail(session, frame, Refused(ErrorCode.BAD_LENGTH, length, facts.request_size))
-        elif command == Command.STATUS:
+        elif command == _STATUS:
             self._reply(session, frame, self._status())
         elif command == Command.CLEAR:
             self._clear(session, frame)
@@ -405,7 +417,7 @@ class BoardSessions:
     def _reason_to_skip(self, session: _Session, frame: Frame, facts: CommandFacts) -> Error | None:
         if not facts.ordered:
             return _field_error(FieldError("header.sequence", frame.sequence, 0, 0), frame)
-        if facts.controller_only and session.role != Role.CONTROLLER:
+        if facts.controller_only and session.role != _CONTROLLER:
             return _error(ErrorCode.OBSERVER, frame)
         if facts.array and self._estopped:
             return _error(ErrorCode.ESTOPPED, frame)
@@ -471,31 +483,37 @@ class BoardSessions:
         self._reply(session, frame, b"")
 
     def _status(self) -> bytes:
+        linked = queued = number = remaining_ms = 0
         holder = self._controller
-        condition = self._executor.condition()
-        remaining_ms = int(1000 * holder.remaining_s(self._clock())) if holder else 0
+        if holder is not None:
+            linked = int(holder.link is not None)
+            queued = holder.accepted - holder.answered
+            number = holder.number
+            remaining_s = holder.remaining_s(self._clock())
+            remaining_ms = int(1000 * remaining_s) if remaining_s > 0 else 0
+        board_time_ns, temperature_mk = self._executor.condition()
         return StatusReply(
             self._state(),
-            int(holder is not None and holder.link is not None),
-            min(holder.accepted - holder.answered, 0xFFFF) if holder else 0,
+            linked,
+            queued,
             self._halted_at,
-            holder.number if holder else 0,
-            max(0, remaining_ms),
-            condition.board_time_ns,
-            condition.temperature_mk,
+            number,
+            remaining_ms,
+            board_time_ns,
+            temperature_mk,
             self._bad_frames,
             self._resent_replies,
         ).pack()
 
     def _state(self) -> BoardState:
         if self._estopped:
-            return BoardState.ESTOPPED
+            return _ESTOPPED
         if self._halted_at:
-            return BoardState.HALTED
+            return _HALTED
         for session in self._sessions.values():
             if session.queue or session.stream:
-                return BoardState.WORKING
-        return BoardState.IDLE
+                return _WORKING
+        return _IDLE
 
     # --- stopping --------------------------------------------------------------------------
 

@@ -30,6 +30,7 @@ LAST_SEQUENCE = 0xFFFF_FFFF
 
 # looked up once: attributes of an enumeration are slow to reach, and every frame needs these
 _REPLY, _ERROR, _STREAM = int(Flag.REPLY), int(Flag.ERROR), int(Flag.STREAM)
+_HELLO, _BYE = int(Command.HELLO), int(Command.BYE)
 _SESSION_ENDED = {ErrorCode.NO_SESSION, ErrorCode.LEASE_LOST, ErrorCode.VERSION}
 
 
@@ -160,7 +161,7 @@ class HostSession:
                     f"{request.command.name}: a body of {len(request.body)} bytes is longer than "
                     f"the {self._max_body} bytes that were agreed"
                 )
-            closing = request.command == Command.BYE
+            closing = request.command == _BYE
         if self.next_sequence + len(requests) - 1 > LAST_SEQUENCE:
             raise SessionLostError(
                 f"sequence numbers of session {self._session} are used up; open a new session"
@@ -216,7 +217,7 @@ class HostSession:
         for _ in range(min(room, len(waiting))):
             request = waiting[0]
             command, body = request.command, request.body
-            if command == Command.BYE:
+            if command == _BYE:
                 # the board forgets every reply with the session, so nothing else may be open
                 if flying:
                     break
@@ -275,7 +276,7 @@ class HostSession:
         flags = frame.flags
         if not flags & _REPLY:
             return  # a terminal that echoes sends our own frames back
-        if frame.type == Command.HELLO:
+        if frame.type == _HELLO:
             self._take_hello(frame)
         elif frame.session != self._session:
             return
@@ -385,7 +386,7 @@ class HostSession:
                 f"the board answered {request.command.name}, sequence {request.sequence}, "
                 f"with a reply of type {frame.type}"
             )
-        if request.command == Command.BYE:
+        if request.command == _BYE:
             self._session = 0
             unordered, self._unordered = self._unordered, []
             for late in unordered:

@@ -97,7 +97,8 @@ class SimulatedBoard:
         try:
             self._numbers = read_numbers(self.profile, board_key(seed))
             self._file = _open_board(self.folder, self.profile, seed, chips)
-            self._clock_ns = self._file.arrays["clock_ns"]
+            # a view that gives plain integers: every STATUS asks
+            self._clock_ns = self._file.arrays["clock_ns"].data
             self.outcomes = OutcomeRing(self._file.arrays)
             self.timing = Timing.of(self.profile)
             self.temperature_mk = int(self.profile.environment.temperature_k.value * 1000)
@@ -132,7 +133,7 @@ class SimulatedBoard:
     @property
     def clock_ns(self) -> int:
         """Board time."""
-        return int(self._clock_ns[0])
+        return self._clock_ns[0]
 
     @clock_ns.setter
     def clock_ns(self, time_ns: int) -> None:

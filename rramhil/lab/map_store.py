@@ -53,11 +53,6 @@ class MapEntry:
         """Where the map's heat map belongs; whoever draws it writes it there."""
         return self.path.with_name(f"{self.path.stem}.heatmap.png")
 
-    @property
-    def histogram(self) -> Path:
-        """Where the map's histogram belongs."""
-        return self.path.with_name(f"{self.path.stem}.histogram.png")
-
 
 class MapStore:
     """The maps in a folder that exists."""
