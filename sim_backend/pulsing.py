@@ -40,7 +40,7 @@ from sim_backend.tables import NORMAL_BITS, Tables
 RATIO_BITS = 24
 """Fraction bits of a compliance relative to that of the profile's conductances."""
 _COUNT_BITS = 32
-"""A draw of SET or RESET is numbered by the cell and, above these bits, its count of pulses."""
+"""A draw is numbered by the cell and, above these bits, its count of pulses."""
 
 _FORMS, _SETS, _RESETS = 0, 1, 2
 """What can happen to a cell; not what the operation is called."""
@@ -96,17 +96,23 @@ def fire(
         np.empty(columns, dtype=np.uint32),
     )
     pulsed = 0
+    # logarithms cost as much as a pass over a row, and the pulses of a frame are alike
+    forming_octaves = log2(rules.forming.reference_width_ns)
+    switching_octaves = log2(rules.switching.reference_width_ns)
+    width_ns, octaves = 1, 0
     for n in range(len(pulses.row)):
         store_ordered(progress.started, progress.slot, n + 1)
         row = pulses.row[n]
+        if pulses.width_ns[n] != width_ns:
+            width_ns = pulses.width_ns[n]
+            octaves = log2(width_ns)
         selected_uv, inhibited_uv = pulses.selected_uv[n], pulses.inhibited_uv[n]
         pulsed += _see(pulses.masks[n], selected_uv, inhibited_uv, counts[row], scratch.seen_uv)
         highest_uv, lowest_uv = max(selected_uv, inhibited_uv), min(selected_uv, inhibited_uv)
         for change in (_FORMS, _SETS, _RESETS):
             if (lowest_uv if change == _RESETS else -highest_uv) < 0:
-                _change(
-                    change, cells, row, pulses.width_ns[n], pulses.compliance_na[n], rules, scratch
-                )
+                longer = octaves - (forming_octaves if change == _FORMS else switching_octaves)
+                _change(change, cells, row, longer, pulses.compliance_na[n], rules, scratch)
         store_ordered(progress.finished, progress.slot, n + 1)
     return pulsed
 
@@ -137,25 +143,26 @@ def _change(
     change: int,
     cells: Cells,
     row: Integer,
-    width_ns: Integer,
+    longer: Integer,
     compliance_na: Integer,
     rules: Rules,
     scratch: _Row,
 ) -> None:
     """Let the cells of a row form, switch on or switch off that see enough to.
 
+    `longer` is by how many octaves, in 2^-16, the pulse is longer than the reference.
     One function for the three, compiled once: compiling the passes takes longer than they do.
     """
     forming, numbers, devices = rules.forming, rules.switching, rules.devices
     flags, cycles = cells.flags[row], cells.cycles[row]
     if change == _FORMS:
         threshold_uv, relevant, before = devices.breakdown_uv[row], ~STUCK, 0
-        reference_ns, slope = forming.reference_width_ns, forming.slope_uv_per_octave
+        slope = forming.slope_uv_per_octave
     else:
         threshold_uv = devices.set_uv[row] if change == _SETS else devices.reset_uv[row]
         relevant, before = ~0, FORMED | OFF if change == _SETS else FORMED
-        reference_ns, slope = numbers.reference_width_ns, numbers.slope_uv_per_octave
-    earlier_uv = (slope * (log2(width_ns) - log2(reference_ns))) >> (2 * SLOPE_BITS)
+        slope = numbers.slope_uv_per_octave
+    earlier_uv = (slope * longer) >> (2 * SLOPE_BITS)
     sign = -1 if change == _RESETS else 1
     _ready(flags, relevant, before, threshold_uv, earlier_uv, sign, scratch)
     if not _any(scratch.change):
@@ -187,14 +194,10 @@ def _draw(change: int, cells: Cells, row: Integer, keys: CellKeys, bits: UInt64A
     """Random bits of a pulse for each cell of a row."""
     forms, sets, resets = cells.form_pulses[row], cells.set_pulses[row], cells.reset_pulses[row]
     first = np.uint64(row * bits.size)
-    if change == _FORMS:
-        for column in range(bits.size):
-            cell_key = derive(keys.formed, first + np.uint64(column))
-            bits[column] = derive(cell_key, np.uint64(forms[column]))
-        return
+    key = keys.formed if change == _FORMS else keys.set if change == _SETS else keys.reset
+    counts = forms if change == _FORMS else sets if change == _SETS else resets
+    # a cell that FORM switches on again must not repeat the draw of an earlier SET
     positive = np.uint64(change == _SETS)
-    key = keys.set if change == _SETS else keys.reset
-    counts = sets if change == _SETS else resets
     for column in range(bits.size):
         count = np.uint64(counts[column]) + positive * np.uint64(forms[column])
         bits[column] = derive(key, (count << np.uint64(_COUNT_BITS)) + first + np.uint64(column))

@@ -37,7 +37,7 @@ class Stream(IntEnum):
     UNFORMED = 3
     """(chip, cell) -> conductance before the first pulse."""
     FORMED = 4
-    """(chip, cell, its FORM count) -> conductance after breakdown."""
+    """(chip, cell with its FORM count) -> conductance after breakdown."""
     CONVERSION = 5
     """(chip, row, its conversion count) -> noise; one number serves four conversions."""
     CONVERSION_TAIL = 6

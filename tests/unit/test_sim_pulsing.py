@@ -76,7 +76,8 @@ def reference_cell(
         spread = normal(child(int(KEYS.breakdown), cell))
         breakdown_uv = scaled(FORMING.breakdown_mean_uv, FORMING.breakdown_sd_uv, spread)
         if seen_uv >= breakdown_uv - earlier_uv(width_ns, FORMING):
-            draw = normal(child(int(KEYS.formed), cell, int(state.form_pulses[at])))
+            number = (int(state.form_pulses[at]) << 32) + cell
+            draw = normal(child(int(KEYS.formed), number))
             formed = power_of_two(scaled(FORMING.formed_log2_mean, FORMING.formed_log2_sd, draw))
             state.conductance_ps[at] = min(formed * ratio >> 24, 2**32 - 1)
             state.flags[at] = flags | 1
