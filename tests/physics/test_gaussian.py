@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -49,12 +50,15 @@ def test_the_fine_entries_of_a_bin_average_to_the_bin():
     )
 
 
-def drawn(conversions: int) -> np.ndarray:
-    """Noise of that many conversions of one row, in sd: a read path with a huge spread."""
+PIECE = 1 << 22
+
+
+def codes_drawn(conversions: int) -> Iterator[np.ndarray]:
+    """Codes of that many conversions of one row, 1,000 codes a sd, in pieces."""
     key = child(board_key(11), 1, 0, 0)
     keys = NoiseKeys(children(child(key, 5), 1), children(child(key, 6), 1))
     columns = 4096
-    middle, sd = 8192 << 16, 1000 << 16  # a sd of 1,000 codes: clips beyond 8 sd only
+    middle, sd = 8192 << 16, 1000 << 16  # clips beyond 8 sd only
     block = Block(
         rows=np.array([0]),
         counts=np.array([0], np.uint64),
@@ -62,9 +66,34 @@ def drawn(conversions: int) -> np.ndarray:
         spread=np.full((1, columns), sd, np.int32),
         top=16383,
     )
-    codes = np.empty(conversions, np.uint16)
-    assert readpath.read(0, conversions, block, keys, tables.load().normal, codes) == 0
+    for start in range(0, conversions, PIECE):
+        codes = np.empty(min(PIECE, conversions - start), np.uint16)
+        stop = start + codes.size
+        assert readpath.read(start, stop, block, keys, tables.load().normal, codes) == 0
+        yield codes
+
+
+def drawn(conversions: int) -> np.ndarray:
+    """Noise of that many conversions of one row, in sd."""
+    codes = np.concatenate(list(codes_drawn(conversions)))
     return (codes.astype(np.float64) - 8192 + 0.5) / 1000  # a code is the floor of its level
+
+
+def test_a_hundred_million_draws_are_normal_within_sampling_error():
+    n = 100_000_000
+    counts = sum(np.bincount(codes, minlength=1 << 14) for codes in codes_drawn(n))
+    values = (np.arange(counts.size) - 8192 + 0.5) / 1000
+    mean = (counts * values).sum() / n
+    second, third, fourth = ((counts * (values - mean) ** k).sum() / n for k in (2, 3, 4))
+    sd = math.sqrt(second)
+    assert abs(mean) < 4 / math.sqrt(n)
+    assert abs(sd - 1) < 4 / math.sqrt(2 * n)
+    assert abs(third / sd**3) < 4 * math.sqrt(6 / n)
+    assert abs(fourth / sd**4 - 3) < 4 * math.sqrt(24 / n)
+    for sigma in (1.0, 2.0, 3.0, 4.0, 4.5, 5.0, 5.4):
+        expected = n * stats.norm.sf(sigma)
+        for side in (counts[values > sigma], counts[values < -sigma]):
+            assert side.sum() == pytest.approx(expected, abs=4 * math.sqrt(expected) + 1)
 
 
 def test_noise_of_conversions_is_normal_and_white():
