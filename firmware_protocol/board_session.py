@@ -11,7 +11,15 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from firmware_protocol.executor import WHOLE_FRAME, Answer, Chunk, Executor, FrameId, Refused
+from firmware_protocol.executor import (
+    WHOLE_FRAME,
+    Answer,
+    Chunk,
+    Executor,
+    FrameId,
+    Pace,
+    Refused,
+)
 from firmware_protocol.fields import FieldError, check, fitting_text
 from firmware_protocol.framing import Frame, FrameDecoder, encode
 from firmware_protocol.messages import (
@@ -52,6 +60,14 @@ _ALWAYS = {
 _REMEMBERED = 64
 
 
+class _Held(NamedTuple):
+    """What a command led to, which the host may not hear of before its time."""
+
+    due_at: float
+    frame: Frame
+    result: Answer | Chunk | Refused | FieldError
+
+
 @dataclass
 class _Session:
     number: int
@@ -71,6 +87,9 @@ class _Session:
     queue: deque[Frame] = field(default_factory=deque[Frame])
     stream: Generator[Chunk, None, Answer] | None = None
     streaming: Frame | None = None
+    held: _Held | None = None
+    began_at: float = 0.0
+    began_ns: int = 0
     credit: int = 0
     chunks: int = 0
     kept: deque[tuple[int, bytes]] = field(default_factory=deque[tuple[int, bytes]])
@@ -109,6 +128,9 @@ class BoardSessions:
         Shortest and longest lease granted.
     observers : int
         Most observers at a time.
+    pace : Pace, optional
+        Wall time that commands take at least; without one, answers leave as soon as they are
+        there. While it passes the board works: the lease does not run, and ABORT is heard.
     """
 
     def __init__(
@@ -122,6 +144,7 @@ class BoardSessions:
         max_body: int = 262_144,
         lease_limits_s: tuple[float, float] = (0.2, 60.0),
         observers: int = 8,
+        pace: Pace | None = None,
     ) -> None:
         self._executor = executor
         self._clock = clock
@@ -131,6 +154,7 @@ class BoardSessions:
         self._max_body = max_body
         self._lease_limits_s = lease_limits_s
         self._observers = observers
+        self._pace = pace
         self._links: dict[int, _Link] = {}
         self._sessions: dict[int, _Session] = {}
         self._controller: _Session | None = None
@@ -176,7 +200,10 @@ class BoardSessions:
     @property
     def busy(self) -> bool:
         """Whether `work` has something to do now."""
-        return any(map(_can_work, self._sessions.values()))
+        if self._pace is None:
+            return any(map(_can_work, self._sessions.values()))
+        now = self._clock()
+        return any(_can_work(s) and not _waits(s, now) for s in self._sessions.values())
 
     def work(self, budget_s: float = 0.0) -> None:
         """Execute queued commands and measure chunks for about `budget_s`, at least one of each.
@@ -187,7 +214,11 @@ class BoardSessions:
         deadline = clock() + budget_s
         for session in list(self._sessions.values()):
             while _can_work(session):
-                if session.stream:
+                if session.held is not None:
+                    if _waits(session, clock()):
+                        break
+                    self._let_go(session)
+                elif session.stream:
                     self._advance_stream(session)
                 else:
                     self._execute(session, session.queue.popleft())
@@ -212,6 +243,11 @@ class BoardSessions:
         now = self._clock()
         waiting = [s.remaining_s(now) for s in self._sessions.values() if not _can_work(s)]
         return max(0.0, min(waiting)) if waiting else None
+
+    def next_work_s(self) -> float | None:
+        """Seconds until `busy`, if only time has to pass, or None."""
+        held = [s.held.due_at for s in self._sessions.values() if s.held is not None]
+        return max(0.0, min(held) - self._clock()) if held else None
 
     # --- frames in -------------------------------------------------------------------------
 
@@ -427,13 +463,16 @@ class BoardSessions:
 
     def _run(self, session: _Session, frame: Frame, command: Command) -> None:
         name = FrameId(session.number, frame.sequence)
+        if self._pace is not None:
+            session.began_at = self._clock()
+            session.began_ns = self._executor.condition().board_time_ns
         try:
             answer = self._executor.execute(name, command, frame.body, session.max_body)
         except (Refused, FieldError) as fault:
-            self._fail(session, frame, fault)
+            self._hold(session, frame, fault)
             return
         if isinstance(answer, Answer):
-            self._finish(session, frame, answer)
+            self._hold(session, frame, answer)
         else:
             session.stream, session.streaming = answer, frame
 
@@ -445,19 +484,50 @@ class BoardSessions:
             chunk = next(stream)
         except StopIteration as end:
             session.stream = session.streaming = None
-            self._finish(session, frame, end.value)
+            self._hold(session, frame, end.value)
         except (Refused, FieldError) as fault:
             session.stream = session.streaming = None
-            self._fail(session, frame, fault)
+            self._hold(session, frame, fault)
         else:
-            head = StreamChunk(
-                session.chunks, len(chunk.words) // 2, chunk.first, chunk.board_time_ns
-            ).pack()
-            body = head + chunk.words
-            data = encode(frame.type, session.number, frame.sequence, body, _REPLY | _STREAM)
-            session.kept.append((session.chunks, data))
-            session.chunks += 1
-            self._send(session, data)
+            self._hold(session, frame, chunk)
+
+    def _hold(
+        self, session: _Session, frame: Frame, result: Answer | Chunk | Refused | FieldError
+    ) -> None:
+        """Keep what a command led to until the time that it takes has passed."""
+        pace = self._pace
+        if pace is None:
+            self._deliver(session, frame, result)
+            return
+        passed_ns = self._executor.condition().board_time_ns - session.began_ns
+        due_at = session.began_at + pace.command_s + passed_ns * 1e-9 * pace.board_s
+        session.held = _Held(due_at, frame, result)
+
+    def _let_go(self, session: _Session) -> None:
+        if session.held is not None:
+            _, frame, result = session.held
+            session.held = None
+            self._deliver(session, frame, result)
+
+    def _deliver(
+        self, session: _Session, frame: Frame, result: Answer | Chunk | Refused | FieldError
+    ) -> None:
+        if isinstance(result, Chunk):
+            self._send_chunk(session, frame, result)
+        elif isinstance(result, Answer):
+            self._finish(session, frame, result)
+        else:
+            self._fail(session, frame, result)
+
+    def _send_chunk(self, session: _Session, frame: Frame, chunk: Chunk) -> None:
+        head = StreamChunk(
+            session.chunks, len(chunk.words) // 2, chunk.first, chunk.board_time_ns
+        ).pack()
+        body = head + chunk.words
+        data = encode(frame.type, session.number, frame.sequence, body, _REPLY | _STREAM)
+        session.kept.append((session.chunks, data))
+        session.chunks += 1
+        self._send(session, data)
 
     def _finish(self, session: _Session, frame: Frame, answer: Answer) -> None:
         if answer.halted:
@@ -511,7 +581,7 @@ class BoardSessions:
         if self._halted_at:
             return _HALTED
         for session in self._sessions.values():
-            if session.queue or session.stream:
+            if session.queue or session.stream or session.held:
                 return _WORKING
         return _IDLE
 
@@ -519,6 +589,9 @@ class BoardSessions:
 
     def _stop(self, session: _Session) -> int:
         """Drop what has not begun and answer it; how much. The controller's board goes safe."""
+        if session.held is not None and isinstance(session.held.result, Chunk):
+            session.held = None
+        self._let_go(session)  # what was done is told, however early
         dropped = [session.streaming] if session.streaming else []
         dropped += session.queue
         session.queue.clear()
@@ -571,9 +644,16 @@ class BoardSessions:
 
 
 def _can_work(session: _Session) -> bool:
+    """Whether the board has work for a session, be it that it waits for its clock."""
+    if session.held is not None:
+        return True
     if session.stream:
         return session.chunks < session.credit
     return bool(session.queue)
+
+
+def _waits(session: _Session, now: float) -> bool:
+    return session.held is not None and now < session.held.due_at
 
 
 def _error(code: ErrorCode, frame: Frame, value: int = 0, low: int = 0) -> Error:

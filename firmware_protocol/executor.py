@@ -41,6 +41,21 @@ class Condition(NamedTuple):
     temperature_mk: int
 
 
+class Pace(NamedTuple):
+    """Wall time that a command takes at least, for a board whose work takes next to none.
+
+    Attributes
+    ----------
+    command_s : float
+        Each command.
+    board_s : float
+        Each second that the board's clock moves in it; 1 is real time.
+    """
+
+    command_s: float = 0.0
+    board_s: float = 0.0
+
+
 class Chunk(NamedTuple):
     """A piece of a bulk answer: raw little-endian u16 words."""
 

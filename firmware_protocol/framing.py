@@ -22,7 +22,8 @@ _CHECKED_BYTES = HEADER_BYTES - 2
 _HEADER = Struct("<HBBHHIIIH")
 _CHECKED_HEADER = Struct("<HBBHHIIIHH")
 _TRAILER = Struct("<I")
-_MAGIC_BYTES = MAGIC.to_bytes(2, "little")
+MAGIC_BYTES = MAGIC.to_bytes(2, "little")
+"""What every frame begins with."""
 
 
 class Frame(NamedTuple):
@@ -87,7 +88,7 @@ class FrameDecoder:
         A piece of data that begins with a header ends the wait for the rest of a longer frame:
         its sender was cut short and began anew, and the rest would be taken from what follows.
         """
-        cut_short = self._needed > OVERHEAD_BYTES and _begins_with_header(data)
+        cut_short = self._needed > OVERHEAD_BYTES and frame_bytes(data) > 0
         self._pieces.append(data)
         self._held += len(data)
         if self._held < self._needed and not cut_short:
@@ -133,16 +134,19 @@ class FrameDecoder:
     def _skip(self, buffer: bytes, at: int, began: bool) -> int:
         """Where the next frame may begin; counts what is passed over."""
         self.bad_frames += began
-        found = buffer.find(_MAGIC_BYTES, at + 1)
+        found = buffer.find(MAGIC_BYTES, at + 1)
         if found < 0:
             # the last byte may be the first half of a magic
-            found = len(buffer) - (buffer[-1:] == _MAGIC_BYTES[:1])
+            found = len(buffer) - (buffer[-1:] == MAGIC_BYTES[:1])
         self.garbage_bytes += found - at
         return found
 
 
-def _begins_with_header(data: bytes) -> bool:
-    if len(data) < HEADER_BYTES or data[:2] != _MAGIC_BYTES:
-        return False
+def frame_bytes(data: bytes) -> int:
+    """Length of the whole frame that data begins with, by its header; 0 if there is no header."""
+    if len(data) < HEADER_BYTES or data[:2] != MAGIC_BYTES:
+        return 0
     crc16 = crc_hqx(data[:_CHECKED_BYTES], _CRC16_INIT)
-    return crc16 == int.from_bytes(data[_CHECKED_BYTES:HEADER_BYTES], "little")
+    if crc16 != int.from_bytes(data[_CHECKED_BYTES:HEADER_BYTES], "little"):
+        return 0
+    return OVERHEAD_BYTES + _HEADER.unpack_from(data)[7]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -18,9 +18,21 @@ from filelock import FileLock, Timeout
 from firmware_protocol.executor import FrameId
 from firmware_protocol.messages import Operation
 from sim_backend import macro, profile, state
-from sim_backend.cells import Pulses, UInt8Array, UInt16Array, UInt32Array
+from sim_backend.cells import Progress, Pulses, UInt8Array, UInt16Array, UInt32Array, leading
 from sim_backend.defects import Defects
 from sim_backend.errors import NoSuchBoard, OutOfRange, StateHeld
+from sim_backend.faults import (
+    BrownOut,
+    DeadChannel,
+    DriftingTia,
+    Faults,
+    PowerLost,
+    StuckSwitch,
+)
+from sim_backend.faults.converters import converter_faults
+from sim_backend.faults.model import NONE
+from sim_backend.faults.supply import Dip, Supply
+from sim_backend.faults.switches import stuck_lines
 from sim_backend.fixedpoint import Int64Array, read_numbers
 from sim_backend.macro import ChipTruth, Macro
 from sim_backend.outcomes import RING_LAYOUT, OutcomeRing
@@ -74,11 +86,13 @@ class SimulatedBoard:
         Sockets, 1 to 64, each with a chip.
     profile_name : str
         Board profile.
+    faults : Faults
+        What is wrong with the board, and with chips that are made while it is open.
 
     Raises
     ------
     OutOfRange
-        Seed or number of chips is out of range.
+        Seed or number of chips is out of range, or a fault is of something that is not there.
     StateHeld
         Another process serves this board.
     StateDamaged
@@ -86,11 +100,21 @@ class SimulatedBoard:
     """
 
     def __init__(
-        self, root: Path, seed: int, chips: int, profile_name: str = DEFAULT_PROFILE
+        self,
+        root: Path,
+        seed: int,
+        chips: int,
+        profile_name: str = DEFAULT_PROFILE,
+        *,
+        faults: Faults = NONE,
     ) -> None:
         self.profile = profile.load(profile_name)
         self.seed = seed
         self.serial = board_serial(seed, chips)
+        _check_faults(faults, self.profile, chips)
+        self._faults = faults
+        self._supply = Supply(faults.of_board(BrownOut))
+        self._converter_faults = converter_faults(faults, self.profile)
         self.folder = root / self.serial
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = _hold(self.folder, self.serial)
@@ -174,6 +198,9 @@ class SimulatedBoard:
         """
         count = len(pulses.row)
         progress = self.outcomes.intend(*frame, chip, operation, count)
+        dip = self._supply.draw(count)
+        if dip is not None:
+            self._fail_while_pulsing(dip, chip, operation, pulses, progress)
         pulsed = self.chips[chip].pulse(operation, pulses, progress)
         mask = np.unpackbits(pulses.masks[-1], bitorder="little")
         self._switch(chip, np.where(mask, LineState.RAIL_A, LineState.RAIL_B), count)
@@ -181,8 +208,25 @@ class SimulatedBoard:
         self.outcomes.complete(progress)
         return pulsed
 
+    def _fail_while_pulsing(
+        self, dip: Dip, chip: int, operation: Operation, pulses: Pulses, progress: Progress
+    ) -> NoReturn:
+        """Fire what begins before a brown-out; of the pulse under way no end is recorded."""
+        begun = leading(pulses, dip.begun)
+        self.chips[chip].pulse(operation, begun, progress)
+        progress.finished[progress.slot] = dip.ended
+        self.clock_ns += self.timing.pulses_ns(begun.width_ns)
+        raise PowerLost(dip.off_s)
+
+    def _spend(self, operations: int) -> None:
+        """Count operations that only measure or wait; a brown-out among them loses them all."""
+        dip = self._supply.draw(operations)
+        if dip is not None:
+            raise PowerLost(dip.off_s)
+
     def wait(self, duration_ns: int) -> None:
         """Let board time pass; nothing else happens."""
+        self._spend(1)
         self.clock_ns += duration_ns
 
     def read(
@@ -199,6 +243,7 @@ class SimulatedBoard:
         Parts end where a row ends, if they have room for a row. Left early, the rest is not
         measured and the clock stays where the last part ended.
         """
+        self._spend(1)
         start_ns = self.clock_ns
         macro = self.chips[chip]
         plan = self.timing.read(rows, len(columns), range_index)
@@ -209,6 +254,16 @@ class SimulatedBoard:
         while stop < total:
             start, stop = stop, min(stop + part, total)
             codes, saturated = macro.read(block, start, stop)
+            if self._converter_faults is not None:
+                numbers = np.arange(start, stop) // len(columns)
+                lines = range(start // len(columns), (stop - 1) // len(columns) + 1)
+                times_ns = [start_ns + plan.before_ns(line * len(columns)) for line in lines]
+                codes, saturated = self._converter_faults.spoil(
+                    codes,
+                    rows[numbers % len(rows)],
+                    range_index,
+                    [times_ns[line] for line in (numbers - lines.start).tolist()],
+                )
             self.clock_ns = max(self.clock_ns, start_ns + plan.after_ns(stop - 1))
             yield ReadPart(start, start_ns + plan.before_ns(start), codes, saturated)
         self._select(chip, columns[-1:], reads * plan.groups * len(columns))
@@ -217,7 +272,12 @@ class SimulatedBoard:
         self, chip: int, rows: Int64Array, columns: Int64Array, range_index: int
     ) -> UInt16Array:
         """Measure single cells, in the order given; returns their codes."""
+        self._spend(len(rows))
         codes = self.chips[chip].read_points(rows, columns, range_index).codes
+        if self._converter_faults is not None:
+            point_ns = self.timing.points_ns(1, range_index)
+            times_ns = range(self.clock_ns, self.clock_ns + point_ns * len(rows), point_ns)
+            codes, _ = self._converter_faults.spoil(codes, rows, range_index, times_ns)
         self._select(chip, columns[-1:], len(rows))
         self.clock_ns += self.timing.points_ns(len(rows), range_index)
         return codes
@@ -225,7 +285,13 @@ class SimulatedBoard:
     def measure_zeros(self, chip: int, rows: Int64Array, range_index: int) -> UInt32Array:
         """Measure the zeros of these rows with all bit lines grounded; returns the sums."""
         conversions = self.profile.converters.zero_conversions.value
+        self._spend(1)
         sums = self.chips[chip].measure_zeros(rows, conversions, range_index)
+        if self._converter_faults is not None:
+            sums = self._converter_faults.spoil_zeros(
+                sums, rows, range_index, self.clock_ns, conversions
+            )
+        self.chips[chip].keep_zeros(sums, rows, range_index)
         self._select(chip, rows[:0], int(self.timing.groups(rows)[-1]) + 1)
         self.clock_ns += self.timing.zeros_ns(rows, conversions, range_index)
         return sums
@@ -243,8 +309,9 @@ class SimulatedBoard:
     def _open_chip(self, index: int) -> Macro:
         path = chip_path(self.folder, index)
         if not path.exists():
-            macro.make_chip(path, self.profile, self.seed, index, 0, Defects())
-        return Macro(path, self.profile, self.seed, index, self._numbers)
+            macro.make_chip(path, self.profile, self.seed, index, 0, self._faults.chip)
+        stuck = stuck_lines(self._faults.of_board(StuckSwitch), index)
+        return Macro(path, self.profile, self.seed, index, self._numbers, stuck)
 
 
 def inspect(
@@ -286,6 +353,32 @@ def board_serial(seed: int, chips: int) -> str:
 def chip_path(folder: Path, index: int) -> Path:
     """State file of a chip in the folder of its board."""
     return folder / f"chip-{index}.state"
+
+
+def _check_faults(faults: Faults, profile: Profile, chips: int) -> None:
+    """Refuse faults of lines, channels or sockets that the board does not have."""
+    converters = profile.converters
+    channels, ranges = converters.channels.value, len(converters.ranges)
+    codes = 1 << converters.adc_bits.value
+    wanted: list[tuple[str, int, int]] = []
+    for stuck in faults.of_board(StuckSwitch):
+        wanted += [
+            ("stuck_switch.chip", stuck.chip, chips),
+            ("stuck_switch.line", stuck.line, profile.array.columns.value),
+        ]
+    for dead in faults.of_board(DeadChannel):
+        wanted += [
+            ("dead_channel.channel", dead.channel, channels),
+            ("dead_channel.code", dead.code, codes),
+        ]
+    for drift in faults.of_board(DriftingTia):
+        wanted += [
+            ("drifting_tia.channel", drift.channel, channels),
+            ("drifting_tia.range", drift.range, ranges),
+        ]
+    for key, value, count in wanted:
+        if value >= count:
+            raise OutOfRange(f"Fault {key} is {value}: this board has 0 to {count - 1}.")
 
 
 def _hold(folder: Path, serial: str) -> FileLock:

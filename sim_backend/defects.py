@@ -8,12 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from pydantic import ConfigDict, Field
 
 from sim_backend.cells import CellFlag, UInt8Array, UInt32Array
 from sim_backend.errors import OutOfRange
 from sim_backend.randomness import Stream, child
+
+_Cells = Annotated[int, Field(ge=0)]
+_STUCK_OFF = CellFlag.FORMED | CellFlag.OFF | CellFlag.STUCK
 
 
 @dataclass(frozen=True)
@@ -24,16 +29,25 @@ class Defects:
     ----------
     shorted, dead : int
         How many cells conduct before any pulse, or never form, at places of the chip's own.
-    shorted_cells, dead_cells : tuple of (row, column)
+    stuck_on, stuck_off : int
+        How many cells form and are then never switched off, or are off from the beginning and
+        never switched on; no SET or RESET changes them.
+    shorted_cells, dead_cells, stuck_on_cells, stuck_off_cells : tuple of (row, column)
         The same at given places.
     dead_rows, dead_columns : tuple of int
         Broken lines; their cells read zero and never form.
     """
 
-    shorted: int = 0
-    dead: int = 0
+    __pydantic_config__ = ConfigDict(extra="forbid")  # where it is a part of a fault file
+
+    shorted: _Cells = 0
+    dead: _Cells = 0
+    stuck_on: _Cells = 0
+    stuck_off: _Cells = 0
     shorted_cells: tuple[tuple[int, int], ...] = ()
     dead_cells: tuple[tuple[int, int], ...] = ()
+    stuck_on_cells: tuple[tuple[int, int], ...] = ()
+    stuck_off_cells: tuple[tuple[int, int], ...] = ()
     dead_rows: tuple[int, ...] = ()
     dead_columns: tuple[int, ...] = ()
 
@@ -48,18 +62,24 @@ def place(
     OutOfRange
         A defect lies outside the array, or more are asked for than there are cells.
     """
-    cells = (*defects.shorted_cells, *defects.dead_cells)
+    kinds = (
+        (CellFlag.SHORTED, defects.shorted, defects.shorted_cells),
+        (CellFlag.DEAD, defects.dead, defects.dead_cells),
+        (CellFlag.STUCK, defects.stuck_on, defects.stuck_on_cells),
+        (_STUCK_OFF, defects.stuck_off, defects.stuck_off_cells),
+    )
+    cells = [cell for _, _, named in kinds for cell in named]
     _check_lines("row", flags.shape[0], [*defects.dead_rows, *(row for row, _ in cells)])
     _check_lines("column", flags.shape[1], [*defects.dead_columns, *(col for _, col in cells)])
-    _mark(flags, CellFlag.SHORTED, defects.shorted_cells)
-    _mark(flags, CellFlag.DEAD, defects.dead_cells)
+    for flag, _, named in kinds:
+        _mark(flags, flag, named)
     _mark(flags, CellFlag.OPEN, [(row,) for row in defects.dead_rows])
     _mark(flags.T, CellFlag.OPEN, [(column,) for column in defects.dead_columns])
-    asked, room = defects.shorted + defects.dead, int((flags == 0).sum())
+    asked, room = sum(count for _, count, _ in kinds), int((flags == 0).sum())
     if asked > room:
-        raise OutOfRange(f"The array has room for 0 to {room} shorted and dead cells, not {asked}.")
-    _scatter(flags, CellFlag.SHORTED, defects.shorted, chip_key)
-    _scatter(flags, CellFlag.DEAD, defects.dead, chip_key)
+        raise OutOfRange(f"The array has room for 0 to {room} defective cells, not {asked}.")
+    for flag, count, _ in kinds:
+        _scatter(flags, flag, count, chip_key)
     conductance_ps[(flags & CellFlag.SHORTED) != 0] = shorted_ps
 
 

@@ -23,6 +23,10 @@ class OutOfRange(NoSuchBoard):
     """A seed, a number of chips or a defect lies outside what can be simulated."""
 
 
+class FaultsError(SimError):
+    """Faults were asked for that there are not, or in a file that cannot be read."""
+
+
 class StateHeld(SimError):
     """Another process serves this simulated board."""
 

@@ -19,6 +19,7 @@ from sim_backend import cells, defects, devices, fixedpoint, pulsing, readpath, 
 from sim_backend.cells import CellKeys, Cells, Progress, Pulses, UInt16Array, UInt32Array
 from sim_backend.defects import Defects
 from sim_backend.errors import NoSuchBoard
+from sim_backend.faults.switches import StuckLines
 from sim_backend.fixedpoint import Int64Array, ReadNumbers
 from sim_backend.profile import Profile
 from sim_backend.pulsing import Rules
@@ -48,10 +49,18 @@ class Macro:
         Socket.
     numbers : ReadNumbers
         Of the board's read path.
+    stuck : StuckLines, optional
+        Bit-line switches of its socket that do not obey.
     """
 
     def __init__(
-        self, path: Path, profile: Profile, seed: int, index: int, numbers: ReadNumbers
+        self,
+        path: Path,
+        profile: Profile,
+        seed: int,
+        index: int,
+        numbers: ReadNumbers,
+        stuck: StuckLines | None = None,
     ) -> None:
         self._file = open_chip(path, profile, seed, index)
         arrays = self._file.arrays
@@ -76,6 +85,7 @@ class Macro:
         self._forming = fixedpoint.forming_numbers(profile)
         self._switching = fixedpoint.switching_numbers(profile)
         self._read = numbers
+        self._stuck = stuck
         self._tables = tables.load()
         self._lines: dict[int, Lines] = {}
         self._fresh = np.zeros((len(profile.converters.ranges), rows), dtype=np.bool_)
@@ -91,7 +101,24 @@ class Macro:
             Operation.SET: state.set_pulses,
             Operation.RESET: state.reset_pulses,
         }
+        if self._stuck is not None:
+            return self._pulse_stuck(self._stuck, operation, counts[operation], pulses, progress)
         return pulsing.fire(state, counts[operation], pulses, self.rules, progress)
+
+    def _pulse_stuck(
+        self,
+        stuck: StuckLines,
+        operation: Operation,
+        counts: UInt32Array,
+        pulses: Pulses,
+        progress: Progress,
+    ) -> int:
+        """As `pulse`, where some switches do not obey; counts are of what was commanded."""
+        masks = stuck.pulsed(operation, pulses.masks)
+        pulsing.fire(self.cells, counts, pulses._replace(masks=masks), self.rules, progress)
+        for line, correction in stuck.corrections(pulses.masks, masks):
+            np.add.at(counts[:, line], pulses.row, correction)
+        return int(np.bitwise_count(pulses.masks).sum(dtype=np.int64))
 
     def warm_up(self) -> None:
         """Fire no pulse, so that the kernel is compiled before a host waits for its first one."""
@@ -139,13 +166,16 @@ class Macro:
         return Codes(out, saturated)
 
     def measure_zeros(self, rows: Int64Array, conversions: int, range_index: int) -> UInt32Array:
-        """Sum dark conversions of each row, keep the sums in the registers and return them."""
+        """Sum dark conversions of each row."""
         lines = self._prepared(rows, range_index)
         sums = np.empty(len(rows), dtype=np.uint32)
         keys, normal = self._noise_keys, self._tables.normal
         readpath.read_dark(rows, conversions, self._counts, lines, keys, normal, sums)
-        self._arrays["zero_sums"][range_index, rows] = sums
         return sums
+
+    def keep_zeros(self, sums: UInt32Array, rows: Int64Array, range_index: int) -> None:
+        """Put sums of dark conversions into the registers."""
+        self._arrays["zero_sums"][range_index, rows] = sums
 
     def zeros(self, rows: Int64Array, range_index: int) -> UInt32Array:
         """Zero registers of these rows; 0 where none was ever measured."""
@@ -198,10 +228,14 @@ class Macro:
         fresh = self._fresh[range_index]
         stale = np.unique(rows[~fresh[rows]])
         if len(stale):
-            state = self.cells
-            readpath.prepare(
-                stale, range_index, state.conductance_ps, state.flags, self._read, lines
-            )
+            conductance_ps, flags = self.cells.conductance_ps, self.cells.flags
+            if self._stuck is not None:
+                conductance_ps = self._stuck.measured_ps(conductance_ps, flags)
+                flags = np.zeros_like(flags)  # broken lines are accounted for
+            readpath.prepare(stale, range_index, conductance_ps, flags, self._read, lines)
+            if self._stuck is not None and self._stuck.driven:
+                # a line that is always driven reads the same beside any other, and beside none
+                lines.dark[stale] = lines.level[stale, self._stuck.driven[0]]
             fresh[stale] = True
         return lines
 

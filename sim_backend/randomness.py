@@ -56,6 +56,8 @@ class Stream(IntEnum):
     """(chip, cell with its FORM and SET count) -> level of that pulse, and whether it fails."""
     RESET = 13
     """(chip, cell with its RESET count) -> the same."""
+    LINK_FAULT = 30
+    """(seed of the faults, direction, fault, frame number) -> whether and where it strikes."""
 
 
 def board_key(seed: int) -> int:

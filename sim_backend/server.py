@@ -20,8 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from firmware_protocol.board_session import BoardSessions
-from firmware_protocol.executor import Executor
+from firmware_protocol.executor import Executor, Pace
 from sim_backend.board import SimulatedBoard
+from sim_backend.faults import Faults, PowerLost, Slow
+from sim_backend.faults.lanes import Lane, Schedule
+from sim_backend.faults.model import NONE
 from sim_backend.firmware import Firmware
 
 _READ_BYTES = 1 << 20
@@ -32,13 +35,19 @@ _MAX_PENDING_BYTES = 1 << 28  # replies and chunks of a full window are far less
 
 @dataclass
 class _Port:
-    """One link: how to read, how to write, what is still to be written."""
+    """One link: how to read, how to write, what is still to be written.
+
+    Lanes are None where the link has no faults. A link that does not stay ends with the power.
+    """
 
     number: int
     fd: int
     read: Callable[[], bytes]
     write: Callable[[memoryview], int]
     close: Callable[[], None]
+    stays: bool
+    inward: Lane | None = None
+    outward: Lane | None = None
     pending: memoryview = field(default_factory=lambda: memoryview(b""))
 
     def push(self, pieces: list[bytes]) -> None:
@@ -60,13 +69,29 @@ class BoardServer:
     ----------
     executor : Executor
         The board.
+    faults : Faults
+        Of the links, and how slow the board is; its other faults are the board's own.
+    realtime : bool
+        Whether answers wait until the board's clock, beside the wall's, says that they are due.
     session_options : keyword arguments
         Passed to `BoardSessions`: versions, window, lease limits.
     """
 
-    def __init__(self, executor: Executor, **session_options: Any) -> None:
-        self._sessions = BoardSessions(executor, time.monotonic, **session_options)
+    def __init__(
+        self,
+        executor: Executor,
+        *,
+        faults: Faults = NONE,
+        realtime: bool = False,
+        **session_options: Any,
+    ) -> None:
         self._executor = executor
+        self._options = {"pace": _pace(faults, realtime), **session_options}
+        self._sessions = self._new_sessions()
+        self._inward = Schedule(faults, "to_board")
+        self._outward = Schedule(faults, "to_host")
+        self._listeners: list[socket.socket] = []
+        self._power_at: float | None = None
         self._selector = selectors.DefaultSelector()
         self._ports: dict[int, _Port] = {}
         self._next_number = 0
@@ -91,9 +116,8 @@ class BoardServer:
         listener = socket.create_server((host, port), backlog=16)
         listener.setblocking(False)
         self._cleanups.callback(listener.close)
-        self._selector.register(
-            listener, selectors.EVENT_READ, lambda _mask: self._accept(listener)
-        )
+        self._listeners.append(listener)
+        self._listen(listener)
         address = listener.getsockname()
         return address[0], address[1]
 
@@ -119,12 +143,15 @@ class BoardServer:
             lambda: os.read(master, _READ_BYTES),
             lambda data: os.write(master, data),
             lambda: os.close(master),
+            stays=True,
         )
 
     def attach(self, link: socket.socket) -> None:
         """Serve an already connected socket."""
         link.setblocking(False)
-        self._add_port(link.fileno(), lambda: link.recv(_READ_BYTES), link.send, link.close)
+        self._add_port(
+            link.fileno(), lambda: link.recv(_READ_BYTES), link.send, link.close, stays=False
+        )
 
     # --- the loop --------------------------------------------------------------------------
 
@@ -150,19 +177,84 @@ class BoardServer:
             self._waker.send(b"\0")
 
     def _turn(self) -> None:
-        sessions = self._sessions
         for key, mask in self._selector.select(self._timeout_s()):
             key.data(mask)
-        sessions.work(_WORK_SLICE_S)
+        if self._power_at is not None:
+            self._wait_for_power()
+            return
+        if self._inward:
+            self._hear()
+        sessions = self._sessions
+        try:
+            sessions.work(_WORK_SLICE_S)
+        except PowerLost as lost:
+            self._lose_power(lost.off_s)
+            return
         sessions.expire()
         for port in list(self._ports.values()):
             self._write(port)
 
     def _timeout_s(self) -> float:
-        if self._sessions.busy:
+        if self._power_at is not None:
+            return max(0.0, self._power_at - time.monotonic())
+        sessions = self._sessions
+        if sessions.busy:
             return 0.0
-        expiry_s = self._sessions.next_expiry_s()
-        return _IDLE_S if expiry_s is None else max(0.0, min(expiry_s, _IDLE_S))
+        due = [sessions.next_expiry_s(), sessions.next_work_s(), self._lanes_due_s()]
+        return max(0.0, min((_IDLE_S, *(wait_s for wait_s in due if wait_s is not None))))
+
+    def _new_sessions(self) -> BoardSessions:
+        return BoardSessions(self._executor, time.monotonic, **self._options)
+
+    # --- faults ----------------------------------------------------------------------------
+
+    def _lanes_due_s(self) -> float | None:
+        """Seconds until a frame that a fault holds up arrives, or None."""
+        lanes = [lane for port in self._ports.values() for lane in (port.inward, port.outward)]
+        due = [at for lane in lanes if lane is not None and (at := lane.due_s()) is not None]
+        return min(due) - time.monotonic() if due else None
+
+    def _hear(self) -> None:
+        """Let in what the faults of the links have let through by now."""
+        now = time.monotonic()
+        for port in self._ports.values():
+            for piece in port.inward.take(now) if port.inward else ():
+                self._sessions.receive(port.number, piece)
+
+    def _lose_power(self, off_s: float) -> None:
+        """Links fall and what is volatile is gone; serial lines stay, and nobody answers."""
+        self._power_at = time.monotonic() + off_s
+        for port in list(self._ports.values()):
+            if port.stays:
+                self._spoil(port)
+                port.pending = memoryview(b"")
+                self._watch(port)
+            else:
+                self._drop(port)
+        for listener in self._listeners:
+            self._selector.unregister(listener)
+        self._executor.make_safe()
+        self._sessions = self._new_sessions()
+        for port in self._ports.values():
+            self._sessions.connect(port.number)
+
+    def _wait_for_power(self) -> None:
+        if self._power_at is not None and time.monotonic() >= self._power_at:
+            self._power_at = None
+            for listener in self._listeners:
+                self._listen(listener)
+
+    def _spoil(self, port: _Port) -> None:
+        """Give a link its faults, with nothing on its way."""
+        port.inward = Lane(self._inward) if self._inward else None
+        port.outward = Lane(self._outward) if self._outward else None
+
+    # --- ports -----------------------------------------------------------------------------
+
+    def _listen(self, listener: socket.socket) -> None:
+        self._selector.register(
+            listener, selectors.EVENT_READ, lambda _mask: self._accept(listener)
+        )
 
     def _accept(self, listener: socket.socket) -> None:
         link, _ = listener.accept()
@@ -175,8 +267,11 @@ class BoardServer:
         read: Callable[[], bytes],
         write: Callable[[memoryview], int],
         close: Callable[[], None],
+        *,
+        stays: bool,
     ) -> None:
-        port = _Port(self._next_number, fd, read, write, close)
+        port = _Port(self._next_number, fd, read, write, close, stays)
+        self._spoil(port)
         self._next_number += 1
         self._ports[port.number] = port
         self._sessions.connect(port.number)
@@ -193,16 +288,24 @@ class BoardServer:
             if error.errno not in (errno.ECONNRESET, errno.EIO, errno.EPIPE):
                 raise
             data = b""
-        if data:
-            self._sessions.receive(port.number, data)
-        else:
+        if not data:
             self._drop(port)
+        elif self._power_at is not None:
+            return  # nobody hears it
+        elif port.inward is not None:
+            port.inward.feed(data, time.monotonic())
+        else:
+            self._sessions.receive(port.number, data)
 
     def _write(self, port: _Port) -> None:
         had_pending = bool(port.pending)
-        port.push(self._sessions.take_output(port.number))
+        frames = self._sessions.take_output(port.number)
         try:
-            port.flush()
+            if port.outward is None:
+                port.push(frames)
+                port.flush()
+            else:
+                self._write_spoilt(port, port.outward, frames)
         except (BrokenPipeError, ConnectionResetError):
             self._drop(port)
             return
@@ -211,8 +314,21 @@ class BoardServer:
             self._drop(port)
             return
         if bool(port.pending) != had_pending:
-            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if port.pending else 0)
-            self._selector.modify(port.fd, events, lambda mask: self._ready(port, mask))
+            self._watch(port)
+
+    def _watch(self, port: _Port) -> None:
+        """Wait for what a link brings, and for its room where something is to be written."""
+        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if port.pending else 0)
+        self._selector.modify(port.fd, events, lambda mask: self._ready(port, mask))
+
+    def _write_spoilt(self, port: _Port, lane: Lane, frames: list[bytes]) -> None:
+        """Write piece by piece what the faults of the link let through."""
+        now = time.monotonic()
+        lane.feed(b"".join(frames), now)
+        port.flush()
+        for piece in lane.take(now):
+            port.push([piece])
+            port.flush()
 
     def _drop(self, port: _Port) -> None:
         self._selector.unregister(port.fd)
@@ -225,6 +341,11 @@ class BoardServer:
             self._woken.recv(64)
 
 
+def _pace(faults: Faults, realtime: bool) -> Pace | None:
+    command_s = sum(fault.command_s for fault in faults.of_board(Slow))
+    return Pace(command_s, float(realtime)) if command_s or realtime else None
+
+
 class InProcessBoard:
     """A simulated board in a thread of this process, reached over a socket pair.
 
@@ -234,16 +355,20 @@ class InProcessBoard:
         Folder of the simulated boards' states.
     seed, chips : int
         Which board.
+    faults : Faults
+        What is wrong with it and its link.
 
     Raises
     ------
     StateHeld, StateDamaged
         The board's state is in use, or cannot be read.
+    OutOfRange
+        A fault is of something that the board does not have.
     """
 
-    def __init__(self, root: Path, seed: int, chips: int) -> None:
-        self._board = SimulatedBoard(root, seed, chips)
-        self._server = BoardServer(Firmware(self._board))
+    def __init__(self, root: Path, seed: int, chips: int, faults: Faults = NONE) -> None:
+        self._board = SimulatedBoard(root, seed, chips, faults=faults)
+        self._server = BoardServer(Firmware(self._board), faults=faults)
         self._thread = threading.Thread(
             target=self._server.run, name="simulated-board", daemon=True
         )

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from sim_backend.board import SimulatedBoard
+from sim_backend.faults import Faults
+from sim_backend.faults.model import NONE
 from sim_backend.firmware import Firmware
 from sim_backend.server import BoardServer
 
@@ -20,14 +22,15 @@ def served_board(
     seed: int = 0,
     chips: int = 1,
     pty: Path | None = None,
-    **session_options: Any,
+    faults: Faults = NONE,
+    **options: Any,
 ) -> Generator[str]:
     """Serve a board of the lab on TCP, and on a pty if asked; yields the TCP address.
 
-    Leaving stops it, as a crash would.
+    Leaving stops it, as a crash would. Options go to the server: `realtime`, and the session's.
     """
-    with SimulatedBoard(lab_root / "simulated", seed, chips) as board:
-        server = BoardServer(Firmware(board), **session_options)
+    with SimulatedBoard(lab_root / "simulated", seed, chips, faults=faults) as board:
+        server = BoardServer(Firmware(board), faults=faults, **options)
         host, port = server.listen_tcp("127.0.0.1", 0)
         if pty is not None:
             server.open_pty(pty)
