@@ -42,6 +42,7 @@ ChipsOption = Annotated[
     epilog=examples(
         "rramhil sim serve --tcp 127.0.0.1:7400",
         "rramhil sim serve --tcp 127.0.0.1:0 --pty /tmp/rram0 --seed 7 --chips 2",
+        "rramhil sim serve --tcp 127.0.0.1:7400 --realtime --faults faults.toml",
     ),
 )
 def serve(
@@ -52,6 +53,13 @@ def serve(
     pty: Annotated[
         Path | None, typer.Option("--pty", metavar="PATH", help="Offer a serial line here.")
     ] = None,
+    faults: Annotated[
+        Path | None,
+        typer.Option("--faults", metavar="FILE", help="What is wrong with link, board and chips."),
+    ] = None,
+    realtime: Annotated[
+        bool, typer.Option("--realtime", help="Answer no sooner than the board's clock allows.")
+    ] = False,
     seed: SeedOption = None,
     chips: ChipsOption = None,
     lab: LabOption = None,
@@ -73,7 +81,10 @@ def serve(
         )
     endpoint = None if tcp is None else parse_endpoint(tcp)
     name = _name(seed, chips, lab)
-    with ServedBoard(name) as board, _ended_by_signals(board) as codes:
+    with (
+        ServedBoard(name, faults=faults, realtime=realtime) as board,
+        _ended_by_signals(board) as codes,
+    ):
         addresses = [] if endpoint is None else [board.listen_tcp(endpoint)]
         addresses += [] if pty is None else [board.open_pty(pty)]
         note(f"Serving simulated board {board.serial}; lab {name.lab_root}.")
@@ -144,6 +155,7 @@ def inspect(
     epilog=examples(
         "rramhil sim replace --chip 0",
         "rramhil sim replace --chip 0 --shorts 20 --dead-rows 3,7 --dead-cols 100:104",
+        "rramhil sim replace --chip 0 --stuck-on 50 --stuck-off 50",
     ),
 )
 def replace(
@@ -153,6 +165,13 @@ def replace(
     ] = 0,
     dead: Annotated[
         int, typer.Option("--dead", metavar="N", min=0, help="Cells that never form.")
+    ] = 0,
+    stuck_on: Annotated[
+        int,
+        typer.Option("--stuck-on", metavar="N", min=0, help="Cells that form and stay on."),
+    ] = 0,
+    stuck_off: Annotated[
+        int, typer.Option("--stuck-off", metavar="N", min=0, help="Cells that are off and stay so.")
     ] = 0,
     dead_rows: Annotated[
         str | None, typer.Option("--dead-rows", metavar="LINES", help="Broken rows: 3,7 or 0:4.")
@@ -180,6 +199,8 @@ def replace(
         chip,
         shorted=shorts,
         dead=dead,
+        stuck_on=stuck_on,
+        stuck_off=stuck_off,
         dead_rows=_lines(dead_rows, "rows"),
         dead_columns=_lines(dead_cols, "columns"),
     )

@@ -35,6 +35,8 @@ def replace(
     *,
     shorted: int = 0,
     dead: int = 0,
+    stuck_on: int = 0,
+    stuck_off: int = 0,
     dead_rows: Sequence[int] = (),
     dead_columns: Sequence[int] = (),
 ) -> tuple[str, str]:
@@ -46,6 +48,8 @@ def replace(
         Socket.
     shorted, dead : int
         Cells of the fresh chip that conduct before any pulse, or never form.
+    stuck_on, stuck_off : int
+        Cells that form and are never switched off, or are off and never switched on.
     dead_rows, dead_columns : sequence of int
         Broken lines of the fresh chip.
 
@@ -66,7 +70,12 @@ def replace(
         The state cannot be read or written.
     """
     defects = Defects(
-        shorted=shorted, dead=dead, dead_rows=tuple(dead_rows), dead_columns=tuple(dead_columns)
+        shorted=shorted,
+        dead=dead,
+        stuck_on=stuck_on,
+        stuck_off=stuck_off,
+        dead_rows=tuple(dead_rows),
+        dead_columns=tuple(dead_columns),
     )
     with errors_of(name), SimulatedBoard(name.root, name.seed, name.chips) as board:
         before = board.chips[chip].serial if 0 <= chip < len(board.chips) else ""

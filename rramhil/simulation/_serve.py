@@ -14,6 +14,7 @@ from typing import NamedTuple
 from rramhil.errors import BoardHeld, UsageError
 from rramhil.simulation._which import SimulatedBoardName, errors_of
 from sim_backend.board import SimulatedBoard
+from sim_backend.faults import Faults, load
 from sim_backend.firmware import Firmware
 from sim_backend.server import BoardServer
 
@@ -54,19 +55,28 @@ class ServedBoard:
     ----------
     name : SimulatedBoardName
         Which board.
+    faults : Path, optional
+        TOML file of what is wrong with it; see the user guide.
+    realtime : bool
+        Whether answers wait until the board's clock says that they are due.
 
     Raises
     ------
     BoardHeld
         Another process has the board.
+    UsageError
+        There are no such faults.
     NotFound, LabUnusable
         There is no such board, or its state is damaged.
     """
 
-    def __init__(self, name: SimulatedBoardName) -> None:
+    def __init__(
+        self, name: SimulatedBoardName, *, faults: Path | None = None, realtime: bool = False
+    ) -> None:
         with errors_of(name):
-            self._board = SimulatedBoard(name.root, name.seed, name.chips)
-        self._server = BoardServer(Firmware(self._board))
+            wanted = Faults() if faults is None else load(faults)
+            self._board = SimulatedBoard(name.root, name.seed, name.chips, faults=wanted)
+        self._server = BoardServer(Firmware(self._board), faults=wanted, realtime=realtime)
         self.serial = self._board.serial
         self._ran = False
 

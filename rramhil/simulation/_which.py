@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 from rramhil.errors import BoardHeld, LabUnusable, NotFound, UsageError
 from rramhil.transport.simulated import FOLDER
 from sim_backend.board import board_serial
-from sim_backend.errors import NoSuchBoard, OutOfRange, SimError, StateHeld
+from sim_backend.errors import FaultsError, NoSuchBoard, OutOfRange, SimError, StateHeld
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,8 @@ def errors_of(name: SimulatedBoardName) -> Generator[None]:
             f"The simulated board {name} is held by another process.",
             "End that process first, or use another --seed or --lab.",
         ) from None
+    except FaultsError as error:
+        raise UsageError(str(error), "The user guide shows a file of faults.") from None
     except OutOfRange as error:
         raise UsageError(str(error), "Choose a value within that range.") from None
     except NoSuchBoard as error:
