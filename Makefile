@@ -6,7 +6,7 @@ RUN := $(VENV)/bin
 BASE := $(VENV)/.base-installed
 ALL := $(VENV)/.all-installed
 
-.PHONY: help venv program test lint format generate bench docs clean
+.PHONY: help venv program test lint format generate bench study docs clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ bench: $(BASE) ## print every ratio that the documentation quotes
 	OMP_WAIT_POLICY=passive $(RUN)/rramhil bench link
 	OMP_WAIT_POLICY=passive $(RUN)/rramhil bench transports
 	OMP_WAIT_POLICY=passive $(RUN)/rramhil bench sim
+
+study: $(ALL) ## the tests that take minutes: a million operations, large statistics
+	OMP_WAIT_POLICY=passive $(RUN)/python -m pytest -m slow -s
 
 docs: $(ALL) ## regenerate docs/protocol.md and the pictures of the README
 	$(RUN)/python -m firmware_protocol generate
