@@ -1,18 +1,23 @@
-"""`rramhil bench sim`: the wires of the simulated board, beside SciPy's sparse direct solver.
+"""`rramhil bench sim`: the simulated board's kernels, each beside a plain way to the same end.
 
-Both solve the same network of a `dense` map in one thread. Ours is compiled before; setting the
-network up counts for both.
+Wires beside SciPy's sparse direct solver: both solve the same network of a `dense` map, and setting
+it up counts for both. Pulses beside the same rule in numpy. One thread each; ours is compiled
+before.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator
+from typing import Any
 
 import numpy as np
 
+from firmware_protocol.messages import Operation
+from rramhil.bench._cells import PlainCells
 from rramhil.bench._network import DirectNetwork
 from rramhil.bench._rounds import Figure, side_by_side
+from rramhil.simulation.cells import CellsInMemory
 from rramhil.simulation.wires import (
     Resistances,
     array_currents,
@@ -25,11 +30,39 @@ _SAMPLED = 8
 _SEED = 1
 _MEAN_PS, _SD = 12.35e6, 0.15
 _ONE_OHM = Resistances(bit_path=0.0, bit_segment=1.0, source_path=0.0, source_segment=1.0)
+# in the order in which one leaves the cells as the next finds them
+_AMPLITUDES_V = {Operation.FORM: 4.0, Operation.RESET: 2.0, Operation.SET: 2.0}
 _REFERENCE = "scipy splu, same network"
 
 
 def figures() -> Generator[Figure]:
     """Measure, one figure after the other."""
+    yield from _pulses()
+    yield from _wires()
+
+
+def _pulses() -> Generator[Figure]:
+    """A pulse at every cell, the state in memory."""
+    ours = CellsInMemory(_SEED)
+    plain = PlainCells(ours.cells, _SEED)
+    for operation, amplitude_v in _AMPLITUDES_V.items():
+        before = ours.snapshot()
+        ours.fire(operation)  # compiles; what it did is undone below
+
+        def ours_s(operation: Operation = operation, before: Any = before) -> float:
+            ours.restore(before)
+            return _seconds(lambda: ours.fire(operation))()
+
+        def plain_s(operation: Operation = operation, volts: float = amplitude_v) -> float:
+            plain.prepare(operation)
+            return _seconds(lambda: plain.fire(operation, volts))()
+
+        name = f"{operation.name} of a whole array, all spreads"
+        reference = "numpy, as many draws"
+        yield side_by_side(name, "pulses/s", ours.cells, ours_s, reference, plain_s, rounds=9)
+
+
+def _wires() -> Generator[Figure]:
     generator = np.random.default_rng(_SEED)
     spread = np.exp(_SD * generator.standard_normal((_LINES, _LINES)))
     conductance_ps = (_MEAN_PS * spread).astype(np.uint32)
