@@ -6,7 +6,7 @@ from functools import cache
 
 from firmware_protocol.framing import HEADER_BYTES
 from firmware_protocol.messages import Command, Flag
-from firmware_protocol.spec import FieldSpec, ItemsSpec, Spec, load_spec
+from firmware_protocol.spec import INTEGER_BITS, FieldSpec, ItemsSpec, Spec, load_spec
 
 _HEADER_FIELDS = (
     ("magic", 2),
@@ -82,7 +82,7 @@ def _body_place(frame: bytes, offset: int) -> str:
         return f"byte {offset} after the end of the message"
     size = spec.size(items.type)
     name = f"{items.name}[{offset // size}]"
-    if items.type in ("u8", "u16", "u32", "u64"):
+    if items.type in INTEGER_BITS:
         return _byte_of(name, offset % size, size)
     return f"{name}.{_struct_place(spec, items.type, offset % size)}"
 

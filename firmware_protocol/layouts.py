@@ -33,3 +33,23 @@ POINT_RESULT = np.dtype(
     ]
 )
 """What one cell read. (4 bytes)"""
+
+SAMPLE = np.dtype(
+    [
+        ("row", "<u2"),
+        ("accumulator", "<u2"),
+        ("use", "u1"),
+        ("reserved", "u1"),
+    ]
+)
+"""What one ADC channel does in a step of a gate schedule. (6 bytes)"""
+
+STEP = np.dtype(
+    [
+        ("range", "u1"),
+        ("reserved", "u1"),
+        ("gate", "u1", (64,)),
+        ("samples", SAMPLE, (8,)),
+    ]
+)
+"""A step of a gate schedule: which bit lines may be driven, and which rows are sampled then. (114 bytes)"""

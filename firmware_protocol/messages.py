@@ -22,6 +22,8 @@ OUTCOME_RING = 4096
 MAX_COLUMNS = 512  # Columns that a column mask has room for.
 MAX_ROWS = 512  # Rows that a row mask has room for.
 MAX_RANGES = 4  # TIA ranges that DESCRIBE has room for.
+MAX_CHANNELS = 8  # ADC channels that a step of a gate schedule has room for.
+MAX_SAMPLES = 512  # Samples that a schedule may add to one accumulator: with 8 planes of 14-bit codes, 32 bits suffice.
 
 
 class Flag(IntEnum):
@@ -86,6 +88,8 @@ class ErrorCode(IntEnum):
     """Selected cells x compliance exceeds the rail's current limit (nA)."""
     LIMIT_INHIBIT = 52
     """The inhibit voltage does not match the pulse, so unselected cells would be stressed (microvolt)."""
+    NOT_READY = 54
+    """Something must be done first: `text` says what is missing and what to send, `value` is its number."""
     HARDWARE = 64
     """The board measured a fault of its own; `text` says which."""
 
@@ -143,6 +147,17 @@ class Feature(IntEnum):
     """There is no chip behind this board."""
 
 
+class Use(IntEnum):
+    """What becomes of a sample of a gate schedule."""
+
+    UNUSED = 0
+    """The channel converts nothing; row and accumulator are not looked at."""
+    ADD = 1
+    """Added to its accumulator."""
+    SUBTRACT = 2
+    """Subtracted from it."""
+
+
 class Rail(IntEnum):
     """Index into `DescribeReply.rails`."""
 
@@ -195,6 +210,14 @@ the last. The first operation that fails stops the frame and halts the board unt
 neighbouring rows of different channels are sampled at once. The reply proper follows the last chunk."""
     READ_POINTS = 35
     """Measure single cells in the order given, each with its own status."""
+    LOAD_SCHEDULE = 37
+    """Load a gate schedule into a slot, in one frame or in several, step 0 first and without gaps. The first
+frame replaces what was in the slot; the schedule can be run when its last step is in. Schedules are
+lost when the board is switched off. A frame that is refused changes nothing."""
+    RUN_SCHEDULE = 38
+    """Run a gate schedule on input vectors of integers, as planes of bits, in the order vector, step, plane.
+The arithmetic is that of [Multiplying](#multiplying). The zero of every sampled row must have been
+measured in its range; else the answer is NOT_READY."""
 
 
 _RAIL_FACTS = Struct("<II")
@@ -417,6 +440,71 @@ class PointResult(NamedTuple):
     def unpack(cls, buffer: Buffer, offset: int = 0) -> PointResult:
         """Read the message that begins at `offset`."""
         return cls(*_POINT_RESULT.unpack_from(buffer, offset))
+
+
+_SAMPLE = Struct("<HHBB")
+
+
+class Sample(NamedTuple):
+    """What one ADC channel does in a step of a gate schedule."""
+
+    row: int
+    """Row; its number modulo the channels is the channel."""
+    accumulator: int
+    """Accumulator."""
+    use: int
+    """Use."""
+    reserved: int
+    """Zero."""
+
+    SIZE = 6
+
+    def pack(self) -> bytes:
+        """The bytes of this message."""
+        return packed(_SAMPLE, "Sample", self)
+
+    @classmethod
+    def unpack(cls, buffer: Buffer, offset: int = 0) -> Sample:
+        """Read the message that begins at `offset`."""
+        return cls(*_SAMPLE.unpack_from(buffer, offset))
+
+
+_STEP = Struct("<BB64sHHBBHHBBHHBBHHBBHHBBHHBBHHBBHHBB")
+
+
+class Step(NamedTuple):
+    """A step of a gate schedule: which bit lines may be driven, and which rows are sampled then."""
+
+    range: int
+    """TIA range."""
+    reserved: int
+    """Zero."""
+    gate: bytes
+    """Bit lines that follow the input, the others are at ground: column c is bit c mod 8 of byte c div 8."""
+    samples: tuple[Sample, ...]
+    """By ADC channel; one at least is used."""
+
+    SIZE = 114
+
+    def wire_values(self) -> tuple[int | bytes, ...]:
+        """The fields as they are packed, parts flattened."""
+        return (self.range, self.reserved, encode_bytes("gate", self.gate, 64), *(number for part in self.samples for number in part),)
+
+    def pack(self) -> bytes:
+        """The bytes of this message."""
+        return packed(_STEP, "Step", self.wire_values())
+
+    @classmethod
+    def unpack(cls, buffer: Buffer, offset: int = 0) -> Step:
+        """Read the message that begins at `offset`."""
+        v = _STEP.unpack_from(buffer, offset)
+        message = cls(
+            v[0],
+            v[1],
+            v[2],
+            (Sample(v[3], v[4], v[5], v[6]), Sample(v[7], v[8], v[9], v[10]), Sample(v[11], v[12], v[13], v[14]), Sample(v[15], v[16], v[17], v[18]), Sample(v[19], v[20], v[21], v[22]), Sample(v[23], v[24], v[25], v[26]), Sample(v[27], v[28], v[29], v[30]), Sample(v[31], v[32], v[33], v[34])),
+        )
+        return message
 
 
 _STREAM_CHUNK = Struct("<IIQQ")
@@ -680,7 +768,7 @@ class ClearRequest(NamedTuple):
         return cls(*_CLEAR_REQUEST.unpack_from(buffer, offset))
 
 
-_DESCRIBE_REPLY = Struct("<HHBBBBHHHHIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIII")
+_DESCRIBE_REPLY = Struct("<HHBBBBHHHHIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIHHHH")
 
 
 class DescribeReply(NamedTuple):
@@ -726,12 +814,20 @@ class DescribeReply(NamedTuple):
     """TIA ranges, finest first."""
     envelopes: tuple[EnvelopeFacts, ...]
     """FORM, SET, RESET."""
+    schedule_slots: int
+    """Gate schedules that the board keeps for a chip."""
+    schedule_steps: int
+    """Steps that a gate schedule may have."""
+    schedule_accumulators: int
+    """Accumulators that a gate schedule may have."""
+    reserved2: int
+    """Zero."""
 
-    SIZE = 180
+    SIZE = 188
 
     def wire_values(self) -> tuple[int | bytes, ...]:
         """The fields as they are packed, parts flattened."""
-        return (self.rows, self.columns, self.adc_channels, self.adc_bits, self.dac_bits, self.zero_conversions, self.code_pedestal, self.max_pulse_rows, self.max_points, self.reserved, self.read_voltage_uv, self.conversion_ns, self.switch_load_ns, self.dac_settle_ns, self.word_threshold_uv, self.compliance_per_volt_na, self.inhibit_tolerance_uv, *(number for part in self.rails for number in part), *(number for part in self.ranges for number in part), *(number for part in self.envelopes for number in part),)
+        return (self.rows, self.columns, self.adc_channels, self.adc_bits, self.dac_bits, self.zero_conversions, self.code_pedestal, self.max_pulse_rows, self.max_points, self.reserved, self.read_voltage_uv, self.conversion_ns, self.switch_load_ns, self.dac_settle_ns, self.word_threshold_uv, self.compliance_per_volt_na, self.inhibit_tolerance_uv, *(number for part in self.rails for number in part), *(number for part in self.ranges for number in part), *(number for part in self.envelopes for number in part), self.schedule_slots, self.schedule_steps, self.schedule_accumulators, self.reserved2,)
 
     def pack(self) -> bytes:
         """The bytes of this message."""
@@ -762,6 +858,10 @@ class DescribeReply(NamedTuple):
             (RailFacts(v[17], v[18]), RailFacts(v[19], v[20]), RailFacts(v[21], v[22]), RailFacts(v[23], v[24])),
             (RangeFacts(v[25], v[26]), RangeFacts(v[27], v[28]), RangeFacts(v[29], v[30]), RangeFacts(v[31], v[32])),
             (EnvelopeFacts(v[33], v[34], v[35], v[36], v[37], v[38]), EnvelopeFacts(v[39], v[40], v[41], v[42], v[43], v[44]), EnvelopeFacts(v[45], v[46], v[47], v[48], v[49], v[50])),
+            v[51],
+            v[52],
+            v[53],
+            v[54],
         )
         return message
 
@@ -1251,6 +1351,152 @@ class ReadPointsReply(NamedTuple):
         return cls(*_READ_POINTS_REPLY.unpack_from(buffer, offset))
 
 
+_LOAD_SCHEDULE_REQUEST = Struct("<BBHHHHH")
+
+
+class LoadScheduleRequest(NamedTuple):
+    """LOAD_SCHEDULE: request."""
+
+    chip: int
+    """Socket."""
+    reserved: int
+    """Zero."""
+    slot: int
+    """Slot, from 0."""
+    accumulators: int
+    """Accumulators of the schedule; the same in each of its frames."""
+    total: int
+    """Steps of the schedule; the same in each of its frames."""
+    first: int
+    """Number of the first step in this frame."""
+    steps: int
+    """Steps in this frame."""
+
+    SIZE = 12
+
+    def pack(self) -> bytes:
+        """The bytes of this message."""
+        check("LoadScheduleRequest.reserved", self.reserved, 0, 0)
+        check("LoadScheduleRequest.accumulators", self.accumulators, 1, 65535)
+        check("LoadScheduleRequest.total", self.total, 1, 65535)
+        check("LoadScheduleRequest.steps", self.steps, 1, 65535)
+        return packed(_LOAD_SCHEDULE_REQUEST, "LoadScheduleRequest", self)
+
+    @classmethod
+    def unpack(cls, buffer: Buffer, offset: int = 0) -> LoadScheduleRequest:
+        """Read the message that begins at `offset`."""
+        message = cls(*_LOAD_SCHEDULE_REQUEST.unpack_from(buffer, offset))
+        check("LoadScheduleRequest.reserved", message.reserved, 0, 0)
+        check("LoadScheduleRequest.accumulators", message.accumulators, 1, 65535)
+        check("LoadScheduleRequest.total", message.total, 1, 65535)
+        check("LoadScheduleRequest.steps", message.steps, 1, 65535)
+        return message
+
+
+_LOAD_SCHEDULE_REPLY = Struct("<HH")
+
+
+class LoadScheduleReply(NamedTuple):
+    """LOAD_SCHEDULE: reply."""
+
+    loaded: int
+    """Steps that are in the slot."""
+    reserved: int
+    """Zero."""
+
+    SIZE = 4
+
+    def pack(self) -> bytes:
+        """The bytes of this message."""
+        return packed(_LOAD_SCHEDULE_REPLY, "LoadScheduleReply", self)
+
+    @classmethod
+    def unpack(cls, buffer: Buffer, offset: int = 0) -> LoadScheduleReply:
+        """Read the message that begins at `offset`."""
+        return cls(*_LOAD_SCHEDULE_REPLY.unpack_from(buffer, offset))
+
+
+_RUN_SCHEDULE_REQUEST = Struct("<BBHBBHHHI")
+
+
+class RunScheduleRequest(NamedTuple):
+    """RUN_SCHEDULE: request."""
+
+    chip: int
+    """Socket."""
+    bits: int
+    """Planes of a vector."""
+    slot: int
+    """Slot, from 0."""
+    is_signed: int
+    """1: the top plane subtracts."""
+    reserved: int
+    """Zero."""
+    vectors: int
+    """Input vectors."""
+    first_column: int
+    """First column of the inputs; those outside are 0."""
+    columns: int
+    """Columns of the inputs."""
+    plane_bytes: int
+    """What follows: vectors x bits x ceil(columns / 8). (bytes)"""
+
+    SIZE = 16
+
+    def pack(self) -> bytes:
+        """The bytes of this message."""
+        check("RunScheduleRequest.bits", self.bits, 1, 8)
+        check("RunScheduleRequest.is_signed", self.is_signed, 0, 1)
+        check("RunScheduleRequest.reserved", self.reserved, 0, 0)
+        check("RunScheduleRequest.vectors", self.vectors, 1, 65535)
+        check("RunScheduleRequest.columns", self.columns, 1, 65535)
+        return packed(_RUN_SCHEDULE_REQUEST, "RunScheduleRequest", self)
+
+    @classmethod
+    def unpack(cls, buffer: Buffer, offset: int = 0) -> RunScheduleRequest:
+        """Read the message that begins at `offset`."""
+        message = cls(*_RUN_SCHEDULE_REQUEST.unpack_from(buffer, offset))
+        check("RunScheduleRequest.bits", message.bits, 1, 8)
+        check("RunScheduleRequest.is_signed", message.is_signed, 0, 1)
+        check("RunScheduleRequest.reserved", message.reserved, 0, 0)
+        check("RunScheduleRequest.vectors", message.vectors, 1, 65535)
+        check("RunScheduleRequest.columns", message.columns, 1, 65535)
+        return message
+
+
+_RUN_SCHEDULE_REPLY = Struct("<HHIIIQQ")
+
+
+class RunScheduleReply(NamedTuple):
+    """RUN_SCHEDULE: reply."""
+
+    vectors: int
+    """As in the request."""
+    accumulators: int
+    """Accumulators of the schedule."""
+    values: int
+    """What follows: vectors x accumulators."""
+    saturated: int
+    """Codes at either end of the scale."""
+    reserved: int
+    """Zero."""
+    conversions: int
+    """Conversions of this command."""
+    board_time_ns: int
+    """Board clock afterwards. (ns)"""
+
+    SIZE = 32
+
+    def pack(self) -> bytes:
+        """The bytes of this message."""
+        return packed(_RUN_SCHEDULE_REPLY, "RunScheduleReply", self)
+
+    @classmethod
+    def unpack(cls, buffer: Buffer, offset: int = 0) -> RunScheduleReply:
+        """Read the message that begins at `offset`."""
+        return cls(*_RUN_SCHEDULE_REPLY.unpack_from(buffer, offset))
+
+
 class CommandFacts(NamedTuple):
     """What the session machines need to know of a command."""
 
@@ -1275,7 +1521,7 @@ COMMANDS: dict[Command, CommandFacts] = {
     Command.ESTOP: CommandFacts(False, False, True, False, True, False, False, 0, 0, 4, 0),
     Command.BYE: CommandFacts(False, True, False, False, True, False, False, 0, 0, 0, 0),
     Command.CLEAR: CommandFacts(True, True, False, False, True, False, False, 4, 0, 0, 0),
-    Command.DESCRIBE: CommandFacts(False, True, False, False, True, False, False, 0, 0, 180, 0),
+    Command.DESCRIBE: CommandFacts(False, True, False, False, True, False, False, 0, 0, 188, 0),
     Command.CHIP: CommandFacts(False, True, False, False, True, False, False, 1, 0, 72, 0),
     Command.SWITCHES: CommandFacts(False, True, False, False, True, False, False, 1, 0, 132, 0),
     Command.OUTCOME: CommandFacts(False, True, False, False, True, False, False, 8, 0, 4, 0),
@@ -1284,4 +1530,6 @@ COMMANDS: dict[Command, CommandFacts] = {
     Command.DARK: CommandFacts(True, True, False, True, True, False, False, 68, 0, 12, 4),
     Command.READ_CELLS: CommandFacts(True, True, False, True, True, False, True, 132, 0, 40, 4),
     Command.READ_POINTS: CommandFacts(True, True, False, True, True, False, False, 4, 4, 12, 4),
+    Command.LOAD_SCHEDULE: CommandFacts(True, True, False, True, True, False, False, 12, 114, 4, 0),
+    Command.RUN_SCHEDULE: CommandFacts(True, True, False, True, True, False, False, 16, 1, 32, 4),
 }

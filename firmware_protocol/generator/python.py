@@ -261,6 +261,9 @@ def _python_type(field: FieldSpec) -> str:
 def _dtype_entry(field: FieldSpec) -> str:
     if field.is_bytes:
         return f'("{field.name}", "u1", ({field.count},))'
+    if not field.is_integer:
+        shape = f", ({field.count},)" if field.count else ""
+        return f'("{field.name}", {_upper(field.base)}{shape})'
     size = {"u8": "u1", "u16": "<u2", "u32": "<u4", "u64": "<u8", "i32": "<i4", "i64": "<i8"}
     return f'("{field.name}", "{size[field.base]}")'
 

@@ -14,6 +14,8 @@
 #define RRAM_MAX_COLUMNS 512u /* Columns that a column mask has room for. */
 #define RRAM_MAX_ROWS 512u /* Rows that a row mask has room for. */
 #define RRAM_MAX_RANGES 4u /* TIA ranges that DESCRIBE has room for. */
+#define RRAM_MAX_CHANNELS 8u /* ADC channels that a step of a gate schedule has room for. */
+#define RRAM_MAX_SAMPLES 512u /* Samples that a schedule may add to one accumulator: with 8 planes of 14-bit codes, 32 bits suffice. */
 
 /* The 24 bytes before every body; a CRC-32 (zlib) of header and body follows the body. */
 typedef struct __attribute__((packed)) {
@@ -47,6 +49,8 @@ enum rram_command {
     RRAM_CMD_DARK = 33,
     RRAM_CMD_READ_CELLS = 34,
     RRAM_CMD_READ_POINTS = 35,
+    RRAM_CMD_LOAD_SCHEDULE = 37,
+    RRAM_CMD_RUN_SCHEDULE = 38,
 };
 
 /* Bits of the header's `flags` byte. */
@@ -82,6 +86,7 @@ enum rram_error_code {
     RRAM_ERROR_CODE_LIMIT_COMPLIANCE = 50, /* Compliance outside the operation's envelope (nA). */
     RRAM_ERROR_CODE_LIMIT_CURRENT = 51, /* Selected cells x compliance exceeds the rail's current limit (nA). */
     RRAM_ERROR_CODE_LIMIT_INHIBIT = 52, /* The inhibit voltage does not match the pulse, so unselected cells would be stressed (microvolt). */
+    RRAM_ERROR_CODE_NOT_READY = 54, /* Something must be done first: `text` says what is missing and what to send, `value` is its number. */
     RRAM_ERROR_CODE_HARDWARE = 64, /* The board measured a fault of its own; `text` says which. */
 };
 
@@ -117,6 +122,13 @@ enum rram_outcome_kind {
 /* Bits of `HelloReply.features`. */
 enum rram_feature {
     RRAM_FEATURE_SIMULATED = 1, /* There is no chip behind this board. */
+};
+
+/* What becomes of a sample of a gate schedule. */
+enum rram_use {
+    RRAM_USE_UNUSED = 0, /* The channel converts nothing; row and accumulator are not looked at. */
+    RRAM_USE_ADD = 1, /* Added to its accumulator. */
+    RRAM_USE_SUBTRACT = 2, /* Subtracted from it. */
 };
 
 /* Index into `DescribeReply.rails`. */
@@ -219,6 +231,32 @@ typedef struct __attribute__((packed)) {
 _Static_assert(sizeof(rram_point_result_t) == 4, "rram_point_result_t");
 _Static_assert(offsetof(rram_point_result_t, code) == 0, "rram_point_result_t.code");
 _Static_assert(offsetof(rram_point_result_t, status) == 2, "rram_point_result_t.status");
+
+/* What one ADC channel does in a step of a gate schedule. */
+typedef struct __attribute__((packed)) {
+    uint16_t row; /* Row; its number modulo the channels is the channel. */
+    uint16_t accumulator; /* Accumulator. */
+    uint8_t use; /* Use. */
+    uint8_t reserved; /* Zero. */
+} rram_sample_t;
+_Static_assert(sizeof(rram_sample_t) == 6, "rram_sample_t");
+_Static_assert(offsetof(rram_sample_t, row) == 0, "rram_sample_t.row");
+_Static_assert(offsetof(rram_sample_t, accumulator) == 2, "rram_sample_t.accumulator");
+_Static_assert(offsetof(rram_sample_t, use) == 4, "rram_sample_t.use");
+_Static_assert(offsetof(rram_sample_t, reserved) == 5, "rram_sample_t.reserved");
+
+/* A step of a gate schedule: which bit lines may be driven, and which rows are sampled then. */
+typedef struct __attribute__((packed)) {
+    uint8_t range; /* TIA range. */
+    uint8_t reserved; /* Zero. */
+    uint8_t gate[64]; /* Bit lines that follow the input, the others are at ground: column c is bit c mod 8 of byte c div 8. */
+    rram_sample_t samples[8]; /* By ADC channel; one at least is used. */
+} rram_step_t;
+_Static_assert(sizeof(rram_step_t) == 114, "rram_step_t");
+_Static_assert(offsetof(rram_step_t, range) == 0, "rram_step_t.range");
+_Static_assert(offsetof(rram_step_t, reserved) == 1, "rram_step_t.reserved");
+_Static_assert(offsetof(rram_step_t, gate) == 2, "rram_step_t.gate");
+_Static_assert(offsetof(rram_step_t, samples) == 66, "rram_step_t.samples");
 
 /* Head of a chunk of a bulk answer; raw little-endian u16 words follow it. */
 typedef struct __attribute__((packed)) {
@@ -359,8 +397,12 @@ typedef struct __attribute__((packed)) {
     rram_rail_facts_t rails[4]; /* By Rail. */
     rram_range_facts_t ranges[4]; /* TIA ranges, finest first. */
     rram_envelope_facts_t envelopes[3]; /* FORM, SET, RESET. */
+    uint16_t schedule_slots; /* Gate schedules that the board keeps for a chip. */
+    uint16_t schedule_steps; /* Steps that a gate schedule may have. */
+    uint16_t schedule_accumulators; /* Accumulators that a gate schedule may have. */
+    uint16_t reserved2; /* Zero. */
 } rram_describe_reply_t;
-_Static_assert(sizeof(rram_describe_reply_t) == 180, "rram_describe_reply_t");
+_Static_assert(sizeof(rram_describe_reply_t) == 188, "rram_describe_reply_t");
 _Static_assert(offsetof(rram_describe_reply_t, rows) == 0, "rram_describe_reply_t.rows");
 _Static_assert(offsetof(rram_describe_reply_t, columns) == 2, "rram_describe_reply_t.columns");
 _Static_assert(offsetof(rram_describe_reply_t, adc_channels) == 4, "rram_describe_reply_t.adc_channels");
@@ -381,6 +423,10 @@ _Static_assert(offsetof(rram_describe_reply_t, inhibit_tolerance_uv) == 40, "rra
 _Static_assert(offsetof(rram_describe_reply_t, rails) == 44, "rram_describe_reply_t.rails");
 _Static_assert(offsetof(rram_describe_reply_t, ranges) == 76, "rram_describe_reply_t.ranges");
 _Static_assert(offsetof(rram_describe_reply_t, envelopes) == 108, "rram_describe_reply_t.envelopes");
+_Static_assert(offsetof(rram_describe_reply_t, schedule_slots) == 180, "rram_describe_reply_t.schedule_slots");
+_Static_assert(offsetof(rram_describe_reply_t, schedule_steps) == 182, "rram_describe_reply_t.schedule_steps");
+_Static_assert(offsetof(rram_describe_reply_t, schedule_accumulators) == 184, "rram_describe_reply_t.schedule_accumulators");
+_Static_assert(offsetof(rram_describe_reply_t, reserved2) == 186, "rram_describe_reply_t.reserved2");
 
 /* CHIP: request. */
 typedef struct __attribute__((packed)) {
@@ -563,5 +609,75 @@ _Static_assert(sizeof(rram_read_points_reply_t) == 12, "rram_read_points_reply_t
 _Static_assert(offsetof(rram_read_points_reply_t, operations) == 0, "rram_read_points_reply_t.operations");
 _Static_assert(offsetof(rram_read_points_reply_t, reserved) == 2, "rram_read_points_reply_t.reserved");
 _Static_assert(offsetof(rram_read_points_reply_t, board_time_ns) == 4, "rram_read_points_reply_t.board_time_ns");
+
+/* LOAD_SCHEDULE: request. */
+typedef struct __attribute__((packed)) {
+    uint8_t chip; /* Socket. */
+    uint8_t reserved; /* Zero. */
+    uint16_t slot; /* Slot, from 0. */
+    uint16_t accumulators; /* Accumulators of the schedule; the same in each of its frames. */
+    uint16_t total; /* Steps of the schedule; the same in each of its frames. */
+    uint16_t first; /* Number of the first step in this frame. */
+    uint16_t steps; /* Steps in this frame. */
+} rram_load_schedule_request_t;
+_Static_assert(sizeof(rram_load_schedule_request_t) == 12, "rram_load_schedule_request_t");
+_Static_assert(offsetof(rram_load_schedule_request_t, chip) == 0, "rram_load_schedule_request_t.chip");
+_Static_assert(offsetof(rram_load_schedule_request_t, reserved) == 1, "rram_load_schedule_request_t.reserved");
+_Static_assert(offsetof(rram_load_schedule_request_t, slot) == 2, "rram_load_schedule_request_t.slot");
+_Static_assert(offsetof(rram_load_schedule_request_t, accumulators) == 4, "rram_load_schedule_request_t.accumulators");
+_Static_assert(offsetof(rram_load_schedule_request_t, total) == 6, "rram_load_schedule_request_t.total");
+_Static_assert(offsetof(rram_load_schedule_request_t, first) == 8, "rram_load_schedule_request_t.first");
+_Static_assert(offsetof(rram_load_schedule_request_t, steps) == 10, "rram_load_schedule_request_t.steps");
+
+/* LOAD_SCHEDULE: reply. */
+typedef struct __attribute__((packed)) {
+    uint16_t loaded; /* Steps that are in the slot. */
+    uint16_t reserved; /* Zero. */
+} rram_load_schedule_reply_t;
+_Static_assert(sizeof(rram_load_schedule_reply_t) == 4, "rram_load_schedule_reply_t");
+_Static_assert(offsetof(rram_load_schedule_reply_t, loaded) == 0, "rram_load_schedule_reply_t.loaded");
+_Static_assert(offsetof(rram_load_schedule_reply_t, reserved) == 2, "rram_load_schedule_reply_t.reserved");
+
+/* RUN_SCHEDULE: request. */
+typedef struct __attribute__((packed)) {
+    uint8_t chip; /* Socket. */
+    uint8_t bits; /* Planes of a vector. */
+    uint16_t slot; /* Slot, from 0. */
+    uint8_t is_signed; /* 1: the top plane subtracts. */
+    uint8_t reserved; /* Zero. */
+    uint16_t vectors; /* Input vectors. */
+    uint16_t first_column; /* First column of the inputs; those outside are 0. */
+    uint16_t columns; /* Columns of the inputs. */
+    uint32_t plane_bytes; /* What follows: vectors x bits x ceil(columns / 8). */
+} rram_run_schedule_request_t;
+_Static_assert(sizeof(rram_run_schedule_request_t) == 16, "rram_run_schedule_request_t");
+_Static_assert(offsetof(rram_run_schedule_request_t, chip) == 0, "rram_run_schedule_request_t.chip");
+_Static_assert(offsetof(rram_run_schedule_request_t, bits) == 1, "rram_run_schedule_request_t.bits");
+_Static_assert(offsetof(rram_run_schedule_request_t, slot) == 2, "rram_run_schedule_request_t.slot");
+_Static_assert(offsetof(rram_run_schedule_request_t, is_signed) == 4, "rram_run_schedule_request_t.is_signed");
+_Static_assert(offsetof(rram_run_schedule_request_t, reserved) == 5, "rram_run_schedule_request_t.reserved");
+_Static_assert(offsetof(rram_run_schedule_request_t, vectors) == 6, "rram_run_schedule_request_t.vectors");
+_Static_assert(offsetof(rram_run_schedule_request_t, first_column) == 8, "rram_run_schedule_request_t.first_column");
+_Static_assert(offsetof(rram_run_schedule_request_t, columns) == 10, "rram_run_schedule_request_t.columns");
+_Static_assert(offsetof(rram_run_schedule_request_t, plane_bytes) == 12, "rram_run_schedule_request_t.plane_bytes");
+
+/* RUN_SCHEDULE: reply. */
+typedef struct __attribute__((packed)) {
+    uint16_t vectors; /* As in the request. */
+    uint16_t accumulators; /* Accumulators of the schedule. */
+    uint32_t values; /* What follows: vectors x accumulators. */
+    uint32_t saturated; /* Codes at either end of the scale. */
+    uint32_t reserved; /* Zero. */
+    uint64_t conversions; /* Conversions of this command. */
+    uint64_t board_time_ns; /* Board clock afterwards. */
+} rram_run_schedule_reply_t;
+_Static_assert(sizeof(rram_run_schedule_reply_t) == 32, "rram_run_schedule_reply_t");
+_Static_assert(offsetof(rram_run_schedule_reply_t, vectors) == 0, "rram_run_schedule_reply_t.vectors");
+_Static_assert(offsetof(rram_run_schedule_reply_t, accumulators) == 2, "rram_run_schedule_reply_t.accumulators");
+_Static_assert(offsetof(rram_run_schedule_reply_t, values) == 4, "rram_run_schedule_reply_t.values");
+_Static_assert(offsetof(rram_run_schedule_reply_t, saturated) == 8, "rram_run_schedule_reply_t.saturated");
+_Static_assert(offsetof(rram_run_schedule_reply_t, reserved) == 12, "rram_run_schedule_reply_t.reserved");
+_Static_assert(offsetof(rram_run_schedule_reply_t, conversions) == 16, "rram_run_schedule_reply_t.conversions");
+_Static_assert(offsetof(rram_run_schedule_reply_t, board_time_ns) == 24, "rram_run_schedule_reply_t.board_time_ns");
 
 #endif
