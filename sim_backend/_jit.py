@@ -78,3 +78,46 @@ def _store_ordered(typingctx: Any, array: Any, index: Any, value: Any) -> Any:
 
 
 store_ordered: Any = intrinsic(_store_ordered)
+
+
+def _add_entries(typingctx: Any, out: Any, at: Any, table: Any, places: Any) -> Any:
+    """Add entries of a table, 64 numbers each, to 64 numbers of `out`, as vectors.
+
+    A loop would do the same; compiled, it asks at each entry whether the arrays overlap, which
+    takes longer than the additions. Places are not checked.
+
+    Parameters
+    ----------
+    out, table : (n,) uint32
+    at : uint64
+        Where in `out`.
+    places : tuple of uint64
+        Where in `table`.
+    """
+    signature = types.void(out, types.uint64, table, places)
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        sums = context.make_array(out)(context, builder, arguments[0]).data
+        entries = context.make_array(table)(context, builder, arguments[2]).data
+        starts = cgutils.unpack_tuple(builder, arguments[3], places.count)
+        vector = ir.VectorType(ir.IntType(32), _VECTOR)
+
+        def at_lane(base: Any, start: Any, lane: int) -> Any:
+            place = builder.add(start, ir.Constant(ir.IntType(64), lane))
+            return builder.bitcast(builder.gep(base, [place]), vector.as_pointer())
+
+        for lane in range(0, ENTRY, _VECTOR):
+            total = builder.load(at_lane(sums, arguments[1], lane), align=4)
+            for start in starts:
+                total = builder.add(total, builder.load(at_lane(entries, start, lane), align=4))
+            builder.store(total, at_lane(sums, arguments[1], lane), align=4)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+ENTRY = 64
+"""Numbers of one entry of a table of `add_entries`."""
+_VECTOR = 16
+
+add_entries: Any = intrinsic(_add_entries)

@@ -35,6 +35,7 @@ from sim_backend.faults.supply import Dip, Supply
 from sim_backend.faults.switches import stuck_lines
 from sim_backend.fixedpoint import Int64Array, read_numbers
 from sim_backend.macro import ChipTruth, Macro
+from sim_backend.multiply import Inputs, Products, Schedule
 from sim_backend.outcomes import RING_LAYOUT, OutcomeRing
 from sim_backend.profile import Profile
 from sim_backend.randomness import board_key
@@ -247,7 +248,7 @@ class SimulatedBoard:
         start_ns = self.clock_ns
         macro = self.chips[chip]
         plan = self.timing.read(rows, len(columns), range_index)
-        block = macro.block(rows, columns, range_index)
+        block = macro.block(rows, columns, plan.rows_of_groups(rows), range_index)
         part = words - words % len(columns) if words > len(columns) else words
         total = reads * len(rows) * len(columns)
         stop = 0
@@ -286,7 +287,8 @@ class SimulatedBoard:
         """Measure the zeros of these rows with all bit lines grounded; returns the sums."""
         conversions = self.profile.converters.zero_conversions.value
         self._spend(1)
-        sums = self.chips[chip].measure_zeros(rows, conversions, range_index)
+        groups = self.timing.read(rows, 1, range_index).rows_of_groups(rows)
+        sums = self.chips[chip].measure_zeros(rows, groups, conversions, range_index)
         if self._converter_faults is not None:
             sums = self._converter_faults.spoil_zeros(
                 sums, rows, range_index, self.clock_ns, conversions
@@ -295,6 +297,22 @@ class SimulatedBoard:
         self._select(chip, rows[:0], int(self.timing.groups(rows)[-1]) + 1)
         self.clock_ns += self.timing.zeros_ns(rows, conversions, range_index)
         return sums
+
+    def multiply(
+        self, chip: int, schedule: Schedule, inputs: Inputs, first_column: int, columns: int
+    ) -> Products:
+        """Run a gate schedule on inputs for some columns; the zeros of its rows were measured."""
+        vectors, planes, _ = inputs.planes.shape
+        self._spend(vectors)
+        products = self.chips[chip].multiply(schedule, inputs, first_column, columns)
+        last = np.zeros(self.profile.array.columns.value, dtype=np.uint8)
+        last[first_column : first_column + columns] = np.unpackbits(
+            inputs.planes[-1, -1], count=columns, bitorder="little"
+        )
+        loads = vectors * planes * len(schedule.groups)
+        self._select(chip, np.flatnonzero(last & schedule.gates[-1]), loads)
+        self.clock_ns += self.timing.multiply_ns(vectors, planes, schedule.range_index)
+        return products
 
     def _select(self, chip: int, columns: Int64Array, loads: int) -> None:
         """Leave these bit lines at the read voltage and the others at ground."""

@@ -53,6 +53,10 @@ def describe(profile: Profile) -> DescribeReply:
             _envelope(envelopes.SET),
             _envelope(envelopes.RESET),
         ),
+        schedule_slots=profile.limits.schedule_slots.value,
+        schedule_steps=profile.limits.schedule_steps.value,
+        schedule_accumulators=profile.limits.schedule_accumulators.value,
+        reserved2=0,
     )
 
 

@@ -2,7 +2,7 @@
 
 Implements the `Executor` of `firmware_protocol.executor`. Owns the meaning of each command
 and every check that a board must make itself, whatever the host sends; knows no socket, no
-session rule and no physics. The gate schedule's commands are not in its table yet.
+session rule and no physics. What a gate schedule may be is checked in `slots`.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ from firmware_protocol.messages import (
     DarkRequest,
     Error,
     ErrorCode,
+    LoadScheduleReply,
+    LoadScheduleRequest,
     Operation,
     OutcomeReply,
     OutcomeRequest,
@@ -40,6 +42,8 @@ from firmware_protocol.messages import (
     ReadCellsRequest,
     ReadPointsReply,
     ReadPointsRequest,
+    RunScheduleReply,
+    RunScheduleRequest,
     StreamChunk,
     SwitchesReply,
     SwitchesRequest,
@@ -51,6 +55,7 @@ from sim_backend.cells import leading
 from sim_backend.description import board_facts, describe
 from sim_backend.fixedpoint import Int64Array
 from sim_backend.limits import decode_rows, first_refused
+from sim_backend.slots import Slots, decode_inputs, refuse_without_zeros
 
 Reply = Answer | Generator[Chunk, None, Answer]
 _NO_ERROR = Error(ErrorCode.DONE, WHOLE_FRAME, 0, 0, 0, 0, "")
@@ -70,6 +75,7 @@ class Firmware:
         self._facts = describe(board.profile)
         self._identity = board_facts(board.profile, board.serial, len(board.chips))
         self._ranges = len(board.profile.converters.ranges)
+        self._slots = [Slots(self._facts, self._ranges) for _ in board.chips]
         self._commands: dict[Command, Callable[[FrameId, bytes, int], Reply]] = {
             Command.DESCRIBE: self._describe,
             Command.CHIP: self._chip,
@@ -80,6 +86,8 @@ class Firmware:
             Command.DARK: self._dark,
             Command.READ_CELLS: self._read_cells,
             Command.READ_POINTS: self._read_points,
+            Command.LOAD_SCHEDULE: self._load_schedule,
+            Command.RUN_SCHEDULE: self._run_schedule,
         }
 
     def facts(self) -> BoardFacts:
@@ -220,6 +228,35 @@ class Firmware:
             )
         reply = ReadPointsReply(request.operations, 0, self._board.clock_ns)
         return Answer(reply.pack() + results.tobytes(), halted=measured < request.operations)
+
+    # --- multiplying -------------------------------------------------------------------------
+
+    def _load_schedule(self, frame: FrameId, body: bytes, max_body: int) -> Answer:
+        request = LoadScheduleRequest.unpack(body)
+        slots = self._slots[self._socket(request.chip)]
+        limit = self._facts.schedule_steps
+        steps = _items(body, LoadScheduleRequest.SIZE, layouts.STEP, request.steps, limit)
+        return Answer(LoadScheduleReply(slots.load(request, steps), 0).pack())
+
+    def _run_schedule(self, frame: FrameId, body: bytes, max_body: int) -> Answer:
+        request = RunScheduleRequest.unpack(body)
+        chip = self._socket(request.chip)
+        schedule = self._slots[chip].ready(request.slot)
+        inputs = decode_inputs(request, body, schedule, self._facts, max_body)
+        refuse_without_zeros(schedule, self._board.chips[chip])
+        products = self._board.multiply(
+            chip, schedule, inputs, request.first_column, request.columns
+        )
+        reply = RunScheduleReply(
+            vectors=request.vectors,
+            accumulators=schedule.accumulators,
+            values=products.sums.size,
+            saturated=products.saturated,
+            reserved=0,
+            conversions=request.vectors * request.bits * len(schedule.row),
+            board_time_ns=self._board.clock_ns,
+        )
+        return Answer(reply.pack() + products.sums.astype("<i4").tobytes())
 
     # --- checks ------------------------------------------------------------------------------
 

@@ -1,13 +1,13 @@
 """One chip: its state file, the keys of its randomness, and the caches of its read path.
 
 Owns what pulses and conversions do to the non-volatile state; a cached row is dropped when a
-pulse touches it. Knows no DAC code, no limit, no time and no wire. Operations that come later
-(multiply with wires, ageing) belong here beside `pulse` and `read`, their kernels beside those
-of `pulsing` and `readpath`.
+pulse touches it. Knows no DAC code, no limit, no time and no byte pipe. Every conversion sees
+the conductances that `Macro._effective` gives, and no other.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -18,14 +18,17 @@ from firmware_protocol.messages import Operation
 from sim_backend import cells, defects, devices, fixedpoint, pulsing, readpath, tables
 from sim_backend.cells import CellKeys, Cells, Progress, Pulses, UInt16Array, UInt32Array
 from sim_backend.defects import Defects
+from sim_backend.effective import EffectiveRows, Group, Solution
 from sim_backend.errors import NoSuchBoard
 from sim_backend.faults.switches import StuckLines
 from sim_backend.fixedpoint import Int64Array, ReadNumbers
+from sim_backend.multiply import Inputs, Matrices, Matrix, Products, Rows, Schedule, multiply
 from sim_backend.profile import Profile
 from sim_backend.pulsing import Rules
 from sim_backend.randomness import Stream, child, children
 from sim_backend.readpath import Block, Lines, NoiseKeys
 from sim_backend.state import Arrays, ArraySpec, Identity, Layout, StateFile, create, open_state
+from sim_backend.wires import resistances
 
 
 class Codes(NamedTuple):
@@ -86,15 +89,19 @@ class Macro:
         self._switching = fixedpoint.switching_numbers(profile)
         self._read = numbers
         self._stuck = stuck
+        self._zero_conversions = profile.converters.zero_conversions.value
         self._tables = tables.load()
+        self._rows = EffectiveRows(self.cells, resistances(profile))
+        self._matrices = Matrices()
         self._lines: dict[int, Lines] = {}
-        self._fresh = np.zeros((len(profile.converters.ranges), rows), dtype=np.bool_)
+        # which solution each row of the lines was prepared from
+        self._prepared_from = np.full((len(profile.converters.ranges), rows), -1, dtype=np.int64)
 
     # --- pulses ------------------------------------------------------------------------------
 
     def pulse(self, operation: Operation, pulses: Pulses, progress: Progress) -> int:
         """Fire pulses of one operation; returns how many selected cells were pulsed."""
-        self._fresh[:, pulses.row] = False
+        self._rows.forget(pulses.row.tolist())
         state = self.cells
         counts = {
             Operation.FORM: state.form_pulses,
@@ -138,9 +145,14 @@ class Macro:
 
     # --- conversions -------------------------------------------------------------------------
 
-    def block(self, rows: Int64Array, columns: Int64Array, range_index: int) -> Block:
-        """Prepare a read of these rows and columns, each ascending and at least one."""
-        lines = self._prepared(rows, range_index)
+    def block(
+        self, rows: Int64Array, columns: Int64Array, groups: Iterable[Group], range_index: int
+    ) -> Block:
+        """Prepare a read of these rows and columns, each ascending and at least one.
+
+        `groups` are the rows once more, those sampled at once together.
+        """
+        lines = self._prepared(groups, range_index)
         return readpath.block(rows, columns, self._counts, lines)
 
     def read(self, block: Block, start: int, stop: int) -> Codes:
@@ -157,17 +169,20 @@ class Macro:
         return Codes(out, saturated)
 
     def read_points(self, rows: Int64Array, columns: Int64Array, range_index: int) -> Codes:
-        """Measure single cells, in the order given."""
-        lines = self._prepared(rows, range_index)
+        """Measure single cells, in the order given; each row is sampled alone."""
+        lines = self._prepared([(row,) for row in np.unique(rows).tolist()], range_index)
         out = np.empty(len(rows), dtype=np.uint16)
         saturated = readpath.read_points(
             rows, columns, self._counts, lines, self._noise_keys, self._tables.normal, out
         )
         return Codes(out, saturated)
 
-    def measure_zeros(self, rows: Int64Array, conversions: int, range_index: int) -> UInt32Array:
-        """Sum dark conversions of each row."""
-        lines = self._prepared(rows, range_index)
+    def measure_zeros(
+        self, rows: Int64Array, groups: Iterable[Group], conversions: int, range_index: int
+    ) -> UInt32Array:
+        """Sum dark conversions of each row; see `block` for the groups."""
+        # a line that is stuck at the read voltage is not dark
+        lines = self._prepared(groups, range_index) if self._stuck else self._lines_of(range_index)
         sums = np.empty(len(rows), dtype=np.uint32)
         keys, normal = self._noise_keys, self._tables.normal
         readpath.read_dark(rows, conversions, self._counts, lines, keys, normal, sums)
@@ -180,6 +195,38 @@ class Macro:
     def zeros(self, rows: Int64Array, range_index: int) -> UInt32Array:
         """Zero registers of these rows; 0 where none was ever measured."""
         return self._arrays["zero_sums"][range_index, rows]
+
+    # --- multiplying -------------------------------------------------------------------------
+
+    def multiply(self, schedule: Schedule, inputs: Inputs, first: int, columns: int) -> Products:
+        """Run a schedule; the zeros of its rows were measured.
+
+        Parameters
+        ----------
+        inputs : Inputs
+        first, columns : int
+            The columns of the inputs; bit lines outside are at ground.
+        """
+        window = slice(first, first + columns)
+
+        def matrix_of(start: int, stop: int) -> Matrix:
+            return self._matrices.of(
+                schedule, slice(start, stop), window, self._effective, self._read.noise, self._stuck
+            )
+
+        rows = Rows(
+            dark=np.stack([self._lines_of(r).dark for r in range(len(self._prepared_from))]),
+            zero=(self._arrays["zero_sums"].astype(np.int64) + self._zero_conversions // 2)
+            // self._zero_conversions,
+            counts=self._counts.copy(),
+        )
+        if self._stuck is not None:
+            inputs = inputs.with_one_more(columns)
+        keys, normal = self._noise_keys, self._tables.normal
+        products = multiply(schedule, matrix_of, inputs, rows, keys, self._read, normal)
+        vectors, planes, _ = inputs.planes.shape
+        self._counts[:] += schedule.conversions(len(self._counts)) * np.uint64(vectors * planes)
+        return products
 
     # --- counts ------------------------------------------------------------------------------
 
@@ -213,8 +260,31 @@ class Macro:
     def _counts(self) -> readpath.UInt64Array:
         return self._arrays["conversions"]
 
-    def _prepared(self, rows: Int64Array, range_index: int) -> Lines:
-        """Lines of a range, up to date for these rows."""
+    def _effective(self, group: Group) -> Solution:
+        """Effective conductances of rows that are sampled at once: what every conversion sees."""
+        return self._rows.of(group)
+
+    def _prepared(self, groups: Iterable[Group], range_index: int) -> Lines:
+        """Lines of a range, up to date for the rows of these groups."""
+        lines = self._lines_of(range_index)
+        prepared_from = self._prepared_from[range_index]
+        for group in groups:
+            solution = self._effective(group)
+            stale = prepared_from[list(group)] != solution.number
+            if stale.any():
+                numbers = np.array(group, dtype=np.int64)
+                rows_ps = solution.effective_ps
+                if self._stuck is not None:
+                    rows_ps = self._stuck.measured_ps(rows_ps)
+                readpath.prepare(numbers, range_index, rows_ps, self._read, lines)
+                if self._stuck is not None and self._stuck.driven:
+                    # a line that is always driven reads the same beside any other, or beside none
+                    lines.dark[numbers] = lines.level[numbers, self._stuck.driven[0]]
+                prepared_from[numbers] = solution.number
+        return lines
+
+    def _lines_of(self, range_index: int) -> Lines:
+        """Lines of a range; of their cells, only those of prepared rows mean something."""
         lines = self._lines.get(range_index)
         if lines is None:
             shape = self.cells.flags.shape
@@ -225,18 +295,7 @@ class Macro:
                 dark_spread=self._read.adc_noise,
                 top=self._read.top,
             )
-        fresh = self._fresh[range_index]
-        stale = np.unique(rows[~fresh[rows]])
-        if len(stale):
-            conductance_ps, flags = self.cells.conductance_ps, self.cells.flags
-            if self._stuck is not None:
-                conductance_ps = self._stuck.measured_ps(conductance_ps, flags)
-                flags = np.zeros_like(flags)  # broken lines are accounted for
-            readpath.prepare(stale, range_index, conductance_ps, flags, self._read, lines)
-            if self._stuck is not None and self._stuck.driven:
-                # a line that is always driven reads the same beside any other, and beside none
-                lines.dark[stale] = lines.level[stale, self._stuck.driven[0]]
-            fresh[stale] = True
+            readpath.prepare_dark(range_index, self._read, lines.dark)
         return lines
 
 

@@ -122,7 +122,7 @@ class Converters(_Part):
     dac_settle_ns: Fact[Count]
     adc_bits: Fact[Count]
     adc_span_v: Fact[Positive]
-    adc_noise_codes: Fact[Positive]
+    adc_noise_codes: Fact[NotNegative]
     conversion_ns: Fact[Count]
     channels: Fact[Count]
     pedestal: Fact[Count]
@@ -135,7 +135,7 @@ class Reading(_Part):
     """How cells are read."""
 
     voltage_v: Fact[Positive]
-    noise_relative: Fact[Positive]
+    noise_relative: Fact[Annotated[Decimal, Field(ge=0, le=Decimal("0.2"))]]
 
 
 class Switches(_Part):
@@ -187,6 +187,9 @@ class Limits(_Part):
     points: Fact[Count]
     pulse_rows: Fact[Count]
     inhibit_tolerance_v: Fact[Positive]
+    schedule_slots: Fact[Count]
+    schedule_steps: Fact[Count]
+    schedule_accumulators: Fact[Count]
 
 
 class Environment(_Part):

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sim_backend._jit import Integer, Word, kernel
-from sim_backend.cells import OPEN, UInt8Array, UInt16Array, UInt32Array
+from sim_backend.cells import UInt16Array, UInt32Array
 from sim_backend.distributions import is_extreme, place_in
 from sim_backend.fixedpoint import CODE_BITS, GAIN_BITS, Int64Array, ReadNumbers
 from sim_backend.randomness import derive
@@ -21,10 +21,17 @@ from sim_backend.tables import NORMAL_BITS, Int32Array
 
 UInt64Array = np.ndarray[tuple[int, ...], np.dtype[np.uint64]]
 
-_CAP = 30_000 << 16
+UNIT_BITS = 2
+"""Effective conductances are summed in units of 2^2 pS."""
+VARIANCE_BITS = 12
+"""Variances are summed in 2^12 units squared."""
+MAX_VARIANCE = (1 << 32) - 1
+"""A cell beyond 800 uS is no noisier than one of 800 uS."""
+CAP = 30_000 << 16
 """Currents above this, nearly twice the converter's scale, saturate whatever the noise."""
 _CODE_HALF = 1 << (CODE_BITS - 1)
 _GAIN_HALF = 1 << (GAIN_BITS - 1)
+_VARIANCE_HALF = 1 << (VARIANCE_BITS - 1)
 _NOISE_HALF = 1 << (NORMAL_BITS - 1)
 
 
@@ -211,40 +218,70 @@ def quantised(level: Integer, spread: Integer, number: Integer, top: Integer) ->
 
 
 @kernel
+def units_of(effective_ps: Integer) -> Integer:
+    """Effective conductance in the units that are summed: 4 pS, rounded."""
+    return (np.int64(effective_ps) + (1 << (UNIT_BITS - 1))) >> UNIT_BITS
+
+
+@kernel
+def own_variance(units: Integer, noise: Integer) -> Integer:
+    """Variance of a cell's own noise, in 2^12 units squared, rounded; at most 2^32 - 1."""
+    deviation = (units * noise) >> NORMAL_BITS
+    return min((deviation * deviation + _VARIANCE_HALF) >> VARIANCE_BITS, MAX_VARIANCE)
+
+
+@kernel
+def variance_gain(gain: Integer) -> Integer:
+    """From sums of `own_variance` to the square of 1/65536 of a code, in 1/16."""
+    return (gain * gain + (1 << 31)) >> 32
+
+
+@kernel
+def spread_of(variance: Integer, gain: Integer, adc_noise: Integer) -> Integer:
+    """Standard deviation of a conversion; `variance` sums `own_variance` of what is driven."""
+    square = ((variance * variance_gain(gain) + 8) >> 4) + adc_noise * adc_noise
+    return np.int64(np.sqrt(np.float64(square)))
+
+
+@kernel
 def prepare(
     rows: Int64Array,
     range_index: Integer,
-    conductance_ps: UInt32Array,
-    flags: UInt8Array,
+    effective_ps: UInt32Array,
     numbers: ReadNumbers,
     lines: Lines,
 ) -> None:
-    """Cache what the cells of these rows read; to be called again after a pulse on a row.
+    """Cache what the cells of these rows read.
 
     Parameters
     ----------
     rows : (n,) int64
-    conductance_ps, flags : (rows, columns)
-        State of the chip's cells.
+    effective_ps : (n, columns) uint32
+        Their effective conductances.
     lines : Lines
-        Its rows of `level`, `spread` and `dark` are written.
+        These rows of `level` and `spread` are written.
     """
-    for row in rows:
+    for n in range(rows.size):
+        row = rows[n]
         channel = row % numbers.gain.shape[0]
         gain = numbers.gain[channel, range_index]
-        zero = (numbers.pedestal << CODE_BITS) + numbers.offset[channel, range_index] + _CODE_HALF
-        lines.dark[row] = np.int32(zero)
-        for column in range(flags.shape[1]):
-            current = (np.int64(conductance_ps[row, column]) * gain + _GAIN_HALF) >> GAIN_BITS
-            if flags[row, column] & OPEN:
-                current = 0
-            own = (current * numbers.noise) >> NORMAL_BITS
-            if current > _CAP:
-                current, own = _CAP, 0
-            variance = own * own + numbers.adc_noise * numbers.adc_noise
-            spread = np.int64(np.sqrt(np.float64(variance)))
+        zero = np.int64(lines.dark[row])
+        for column in range(effective_ps.shape[1]):
+            units = units_of(effective_ps[n, column])
+            current = ((units << UNIT_BITS) * gain + _GAIN_HALF) >> GAIN_BITS
+            variance = own_variance(units, numbers.noise)
+            if current > CAP:
+                current, variance = CAP, 0
             lines.level[row, column] = np.int32(current + zero)
-            lines.spread[row, column] = np.int32(spread)
+            lines.spread[row, column] = np.int32(spread_of(variance, gain, numbers.adc_noise))
+
+
+@kernel
+def prepare_dark(range_index: Integer, numbers: ReadNumbers, dark: Int32Array) -> None:
+    """Fill in what every row, (rows,) int32, reads with all bit lines grounded."""
+    for row in range(dark.size):
+        offset = numbers.offset[row % numbers.gain.shape[0], range_index]
+        dark[row] = np.int32((numbers.pedestal << CODE_BITS) + offset + _CODE_HALF)
 
 
 @kernel

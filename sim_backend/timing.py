@@ -36,6 +36,11 @@ class ReadPlan:
     load_ns: int
     step_ns: int
 
+    def rows_of_groups(self, rows: Int64Array) -> list[tuple[int, ...]]:
+        """The rows of each group."""
+        starts = np.flatnonzero(np.diff(self.group)) + 1
+        return [tuple(part.tolist()) for part in np.split(rows, starts)]
+
     @property
     def group_ns(self) -> int:
         """Time of one group."""
@@ -102,6 +107,15 @@ class Timing:
         groups = int(self.groups(rows)[-1]) + 1
         settled_ns = self.load_ns + self.settle_ns[range_index]
         return groups * (settled_ns + conversions * self.conversion_ns)
+
+    def multiply_ns(self, vectors: int, planes: int, range_index: Int64Array) -> int:
+        """A run of a gate schedule, whose steps have these ranges.
+
+        The switches change with every conversion; a load takes time before a vector's first.
+        """
+        settle_ns = sum(self.settle_ns[index] for index in range_index.tolist())
+        steps_ns = settle_ns + len(range_index) * self.conversion_ns
+        return vectors * (self.load_ns + planes * steps_ns)
 
     def groups(self, rows: Int64Array) -> Int64Array:
         """Group of each row: a row joins the one before it unless its channel is taken."""

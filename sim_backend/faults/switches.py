@@ -13,8 +13,9 @@ from typing import NamedTuple
 import numpy as np
 
 from firmware_protocol.messages import Operation
-from sim_backend.cells import OPEN, UInt8Array, UInt32Array
+from sim_backend.cells import UInt8Array, UInt32Array
 from sim_backend.faults.model import StuckSwitch
+from sim_backend.fixedpoint import Int64Array
 from sim_backend.registers import LineState
 
 _MOST_PS = (1 << 32) - 1
@@ -40,16 +41,21 @@ class StuckLines(NamedTuple):
         """Lines that are at the read voltage in none."""
         return [line for line, state in self.lines if state != LineState.RAIL_A]
 
-    def measured_ps(self, conductance_ps: UInt32Array, flags: UInt8Array) -> UInt32Array:
-        """What a measurement of each cell alone finds, (rows, columns).
+    def measured_ps(self, effective_ps: UInt32Array) -> UInt32Array:
+        """What measurements of single cells find, (n, columns), from effective conductances.
 
-        Currents add, so a line that is always driven adds its cells' current to every measurement
-        of their rows; broken lines carry none.
+        Currents add: a line that is always driven adds its own to every measurement of a row.
         """
-        live_ps = np.where(flags & OPEN, 0, conductance_ps).astype(np.int64)
-        always_ps = live_ps[:, self.driven].sum(axis=1, keepdims=True)
-        live_ps[:, self.driven + self.silent] = 0
-        return np.minimum(live_ps + always_ps, _MOST_PS).astype(np.uint32)
+        gated_ps, always_ps = self.split_ps(effective_ps)
+        return np.minimum(gated_ps + always_ps[:, None], _MOST_PS).astype(np.uint32)
+
+    def split_ps(self, effective_ps: UInt32Array) -> tuple[Int64Array, Int64Array]:
+        """Effective conductances that follow their switches, (n, columns), and the sum of those
+        that are always driven, (n,)."""
+        gated_ps = effective_ps.astype(np.int64)
+        always_ps = gated_ps[:, self.driven].sum(axis=1)
+        gated_ps[:, self.driven + self.silent] = 0
+        return gated_ps, always_ps
 
     def pulsed(self, operation: Operation, masks: UInt8Array) -> UInt8Array:
         """Masks of the cells that see a pulse, (n, columns / 8), from those of the selected."""

@@ -1,0 +1,236 @@
+"""One run: a schedule, a batch of inputs, the state of its rows; out come the accumulators.
+
+Owns how the work is cut into blocks of samples, chunks of vectors and threads. None of that shows
+in the result: every number is an integer that belongs to one vector and one sample.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+
+from sim_backend.cells import UInt8Array, UInt32Array
+from sim_backend.fixedpoint import Int64Array, ReadNumbers
+from sim_backend.multiply import digits, tables
+from sim_backend.multiply.convert import Converter, Parts, Samples, convert
+from sim_backend.multiply.digits import Digits
+from sim_backend.multiply.matrix import BLOCK, COLUMN_STEP, Matrix
+from sim_backend.multiply.schedule import Schedule
+from sim_backend.readpath import NoiseKeys, UInt64Array
+from sim_backend.tables import Int32Array
+
+T = TypeVar("T")
+
+ENGINE_VARIABLE = "RRAMHIL_SIM_ENGINE"
+"""Environment variable: `tables` (the default) or `digits` (needs torch); same bits."""
+THREADS_VARIABLE = "RRAMHIL_SIM_THREADS"
+"""Environment variable: threads of a run; by default the processors of this process."""
+
+_WORTH_A_THREAD = 1 << 16
+"""Conversions below which a second thread costs more than it saves."""
+
+
+class Rows(NamedTuple):
+    """What a run needs to know of its chip's rows.
+
+    Attributes
+    ----------
+    dark : (ranges, rows) int64
+        Reading with all bit lines at ground, 2^-16 code.
+    zero : (ranges, rows) int64
+        In whole codes.
+    counts : (rows,) uint64
+        Conversions before the run.
+    """
+
+    dark: Int64Array
+    zero: Int64Array
+    counts: UInt64Array
+
+
+class Inputs(NamedTuple):
+    """A batch of input vectors.
+
+    Attributes
+    ----------
+    planes : (vectors, bits, bytes) uint8
+        Bit planes, lowest first; column c of the inputs is bit c mod 8 of byte c div 8. Bits
+        beyond the last column are 0.
+    is_signed : bool
+        The top plane subtracts.
+    """
+
+    planes: UInt8Array
+    is_signed: bool
+
+    def with_one_more(self, columns: int) -> Inputs:
+        """The same after `columns` inputs with one more, whose bits are all 1."""
+        vectors, bits, width = self.planes.shape
+        planes = np.zeros((vectors, bits, max(width, columns // 8 + 1)), dtype=np.uint8)
+        planes[:, :, :width] = self.planes
+        planes[:, :, columns // 8] |= np.uint8(1 << columns % 8)
+        return self._replace(planes=planes)
+
+
+class Products(NamedTuple):
+    """What a run measured.
+
+    Attributes
+    ----------
+    sums : (vectors, accumulators) int32
+    saturated : int
+        Codes at either end of the scale.
+    """
+
+    sums: Int32Array
+    saturated: int
+
+
+def multiply(
+    schedule: Schedule,
+    matrix_of: Callable[[int, int], Matrix],
+    inputs: Inputs,
+    rows: Rows,
+    keys: NoiseKeys,
+    numbers: ReadNumbers,
+    normal: Int32Array,
+) -> Products:
+    """Run a schedule.
+
+    Parameters
+    ----------
+    matrix_of : callable
+        Gives the folded matrix of the samples from one number up to another, for the columns of
+        the inputs; asked for blocks of at most `BLOCK` samples.
+    """
+    vectors, planes, width = inputs.planes.shape
+    padded = np.zeros((vectors * planes, -(-8 * width // COLUMN_STEP) * COLUMN_STEP // 8), np.uint8)
+    padded[:, :width] = inputs.planes.reshape(vectors * planes, width)
+    sums = np.zeros((vectors, schedule.accumulators), dtype=np.int32)
+    converter = Converter(planes, inputs.is_signed, numbers.adc_noise, numbers.top, normal)
+    saturated = 0
+    for start in range(0, len(schedule.row), BLOCK):
+        stop = min(start + BLOCK, len(schedule.row))
+        matrix = matrix_of(start, stop)
+        samples = _samples(schedule, slice(start, stop), planes, rows, keys, numbers)
+        work = _Block(padded, matrix, samples, converter, sums)
+        saturated += work.run(threads())
+    return Products(sums, saturated)
+
+
+def threads() -> int:
+    """How many threads a run may use."""
+    asked = os.environ.get(THREADS_VARIABLE)
+    return int(asked) if asked else len(os.sched_getaffinity(0))
+
+
+class _Block:
+    """A block of samples of a run; its chunks of vectors may be computed in any order."""
+
+    def __init__(
+        self,
+        bits: UInt8Array,
+        matrix: Matrix,
+        samples: Samples,
+        converter: Converter,
+        sums: Int32Array,
+    ) -> None:
+        self._bits, self._matrix, self._samples = bits, matrix, samples
+        self._converter, self._sums = converter, sums
+        self._parts = _parts(matrix)
+
+    def run(self, workers: int) -> int:
+        """Compute it; returns how many codes lie at either end of the scale."""
+        if os.environ.get(ENGINE_VARIABLE, "tables") == "digits":
+            return self._by_digits(workers)
+        chunks = self._chunks(0, len(self._sums), tables.CHUNK)
+        return sum(self._map(self._by_tables, chunks, workers))
+
+    def _by_tables(self, chunk: tuple[int, int]) -> int:
+        products = tables.products(self._bits_of(chunk), self._matrix.values)
+        return self._convert(products, chunk)
+
+    def _by_digits(self, workers: int) -> int:
+        """torch has threads of its own: only the conversions are spread over ours."""
+        engine, saturated = Digits(self._matrix.values), 0
+        for chunk in self._chunks(0, len(self._sums), digits.CHUNK):
+            begin, planes = chunk[0], self._converter.planes
+            products = engine.products(self._bits_of(chunk))
+
+            def part(
+                piece: tuple[int, int],
+                products: UInt32Array = products,
+                begin: int = begin,
+                planes: int = planes,
+            ) -> int:
+                return self._convert(
+                    products[(piece[0] - begin) * planes : (piece[1] - begin) * planes], piece
+                )
+
+            saturated += sum(self._map(part, self._chunks(*chunk, tables.CHUNK), workers))
+        return saturated
+
+    def _bits_of(self, chunk: tuple[int, int]) -> UInt8Array:
+        start, stop = (vector * self._converter.planes for vector in chunk)
+        return self._bits[start:stop]
+
+    def _convert(self, products: UInt32Array, chunk: tuple[int, int]) -> int:
+        start, stop = chunk
+        return convert(
+            products, self._parts, self._samples, self._converter, start, self._sums[start:stop]
+        )
+
+    def _chunks(self, start: int, stop: int, planes: int) -> list[tuple[int, int]]:
+        """Ranges of vectors with about that many planes each."""
+        size = max(1, planes // self._converter.planes)
+        return [(at, min(at + size, stop)) for at in range(start, stop, size)]
+
+    def _map(
+        self,
+        work: Callable[[tuple[int, int]], int],
+        chunks: list[tuple[int, int]],
+        workers: int,
+    ) -> Iterable[int]:
+        conversions = len(self._bits) * self._matrix.samples
+        if workers < 2 or conversions < _WORTH_A_THREAD:
+            return map(work, chunks)
+        return _pool(workers).map(work, chunks)
+
+
+def _samples(
+    schedule: Schedule,
+    part: slice,
+    planes: int,
+    rows: Rows,
+    keys: NoiseKeys,
+    numbers: ReadNumbers,
+) -> Samples:
+    row, range_index = schedule.row[part], schedule.range_index[schedule.step[part]]
+    turn = (schedule.turn[part] * planes).astype(np.uint64)
+    return Samples(
+        gain=numbers.gain[row % len(numbers.gain), range_index],
+        dark=rows.dark[range_index, row],
+        zero=rows.zero[range_index, row],
+        accumulator=schedule.accumulator[part],
+        sign=schedule.sign[part],
+        key=keys.conversion[row],
+        tail_key=keys.tail[row],
+        first=rows.counts[row] + turn,
+        step=(schedule.turns[part] * planes).astype(np.uint64),
+    )
+
+
+def _parts(matrix: Matrix) -> Parts:
+    place = iter(range(0, matrix.values.shape[1], matrix.stride))
+    kept = (True, matrix.wide_sum, matrix.noisy, matrix.wide_variance)
+    return Parts(*(next(place) if here else -1 for here in kept))
+
+
+@cache
+def _pool(workers: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(workers, thread_name_prefix="multiply")
