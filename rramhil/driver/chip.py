@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from calibration import siemens_from_codes
 from firmware_protocol.layouts import POINT, POINT_RESULT, PULSE_ROW
 from firmware_protocol.messages import (
-    ClearRequest,
     Command,
     DarkReply,
     DarkRequest,
@@ -28,6 +27,7 @@ from firmware_protocol.messages import (
 from firmware_protocol.requests import Request
 from rramhil.driver import limits
 from rramhil.driver._failures import command_failed
+from rramhil.driver._halts import ask, clear, clear_and_raise
 from rramhil.driver.description import Description
 from rramhil.driver.link import Link
 from rramhil.driver.values import (
@@ -104,7 +104,7 @@ class Chip:
         """
         numbers = line_numbers(rows, self.description.rows, "row")
         request = DarkRequest(self.number, range_index, 0, line_mask(numbers))
-        body = self._ask(Command.DARK, request.pack())
+        body = ask(self._link, Command.DARK, request.pack())
         return np.frombuffer(body, "<u4", offset=DarkReply.SIZE).astype(np.uint32)
 
     def read_codes(
@@ -137,7 +137,7 @@ class Chip:
             if progress is not None:
                 progress(head.first + head.words, head.board_time_ns)
 
-        body = self._ask(Command.READ_CELLS, request, keep)
+        body = ask(self._link, Command.READ_CELLS, request, keep)
         reply = ReadCellsReply.unpack(body)
         zero_sums = np.frombuffer(body, "<u4", offset=ReadCellsReply.SIZE).astype(np.uint32)
         return CodeBlock(
@@ -176,7 +176,7 @@ class Chip:
             for part in parts
         ]
         requests = self._link.exchange(Command.READ_POINTS, bodies)
-        self._clear_if_halted(requests)
+        clear_and_raise(self._link, requests)
         replies = [request.reply or b"" for request in requests]
         results = [
             np.frombuffer(reply, POINT_RESULT, offset=ReadPointsReply.SIZE) for reply in replies
@@ -250,36 +250,10 @@ class Chip:
                 cells += reply.cells
                 if reply.error.code != ErrorCode.DONE:
                     error = error or command_failed(Command.PULSE_ROWS, reply.error)
-        self._clear_halt(requests)
+        clear(self._link, requests)
         if error is None and (statuses == UNANSWERED).any():
             error = self._link.failure
         return PulseResult(statuses, tuple(frames), cells, error)
-
-    # --- helpers ---------------------------------------------------------------------------
-
-    def _ask(self, command: Command, body: bytes, on_chunk: Any = None) -> bytes:
-        """Send an array command; if it fails, end the halt it caused, then raise."""
-        request = self._link.exchange(command, [body], on_chunk=on_chunk)[0]
-        self._clear_if_halted([request])
-        return request.reply or b""
-
-    def _clear_if_halted(self, requests: list[Request]) -> None:
-        self._clear_halt(requests)
-        self._link.raise_first_error(requests)
-
-    def _clear_halt(self, requests: list[Request]) -> None:
-        """An array command that failed halts the board; it was seen here, so it is cleared here."""
-        for request in requests:
-            halted = request.error is not None or _operation_failed(request)
-            if halted and not self._link.lost:
-                self._link.exchange(Command.CLEAR, [ClearRequest(request.sequence).pack()])
-                return
-
-
-def _operation_failed(request: Request) -> bool:
-    if request.command != Command.PULSE_ROWS or request.reply is None:
-        return False
-    return PulseRowsReply.unpack(request.reply).error.code != ErrorCode.DONE
 
 
 def _row_times(
