@@ -171,6 +171,21 @@ class Rail(IntEnum):
     """Bit-line rail B: the inhibited columns."""
 
 
+class MeasureSource(IntEnum):
+    """What MEASURE switches to the ADC channels in place of the array."""
+
+    GROUND = 0
+    """Ground, straight to the converter."""
+    VOLTAGE = 1
+    """The reference voltage, straight to the converter."""
+    OPEN = 2
+    """Nothing, at the input of the TIA."""
+    RESISTOR = 3
+    """The range's reference resistor from RAIL_A to the input of the TIA; one channel after the other."""
+    RAIL = 4
+    """A rail through the divider, to the converter."""
+
+
 class Command(IntEnum):
     """Type of a frame."""
 
@@ -218,6 +233,10 @@ lost when the board is switched off. A frame that is refused changes nothing."""
     """Run a gate schedule on input vectors of integers, as planes of bits, in the order vector, step, plane.
 The arithmetic is that of [Multiplying](#multiplying). The zero of every sampled row must have been
 measured in its range; else the answer is NOT_READY."""
+    MEASURE = 39
+    """Measure a reference in place of the array, to calibrate by. The board goes to the safe state first, so
+word lines are at zero and bit lines float; afterwards every rail is at zero again. Fields that a source has
+no use for are zero."""
 
 
 _RAIL_FACTS = Struct("<II")
@@ -243,7 +262,7 @@ class RailFacts(NamedTuple):
         return cls(*_RAIL_FACTS.unpack_from(buffer, offset))
 
 
-_RANGE_FACTS = Struct("<II")
+_RANGE_FACTS = Struct("<III")
 
 
 class RangeFacts(NamedTuple):
@@ -253,8 +272,10 @@ class RangeFacts(NamedTuple):
     """Conductance of one code at the read voltage; 0 marks an unused entry. (pS)"""
     settle_ns: int
     """Settling time before a conversion. (ns)"""
+    reference_nS: int
+    """Conductance of the range's reference resistor. (nS)"""
 
-    SIZE = 8
+    SIZE = 12
 
     def pack(self) -> bytes:
         """The bytes of this message."""
@@ -768,7 +789,7 @@ class ClearRequest(NamedTuple):
         return cls(*_CLEAR_REQUEST.unpack_from(buffer, offset))
 
 
-_DESCRIBE_REPLY = Struct("<HHBBBBHHHHIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIHHHH")
+_DESCRIBE_REPLY = Struct("<HHBBBBHHHHIIIIIIIIIIIIHHHHIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIHHHH")
 
 
 class DescribeReply(NamedTuple):
@@ -808,6 +829,32 @@ class DescribeReply(NamedTuple):
     """Compliance current per volt above the threshold. (nA/V)"""
     inhibit_tolerance_uv: int
     """How far the inhibit voltage may be from the pulse's. (uV)"""
+    rail_accuracy_uv: int
+    """The most by which a rail may differ from its code; the limits leave room for it. (uV)"""
+    adc_span_uv: int
+    """Voltage of the whole scale of the ADC. (uV)"""
+    reference_voltage_uv: int
+    """Reference voltage of MEASURE. (uV)"""
+    divider_ppm: int
+    """Part of a rail's voltage that MEASURE puts on the converters. (ppm)"""
+    resistor_max_uv: int
+    """The most that RAIL_A may put on a reference resistor. (uV)"""
+    voltage_tolerance_ppm: int
+    """Tolerance of the reference voltage. (ppm)"""
+    divider_tolerance_ppm: int
+    """Tolerance of the divider. (ppm)"""
+    resistor_tolerance_ppm: int
+    """Tolerance of the reference resistors. (ppm)"""
+    reserved2: int
+    """Zero."""
+    bit_path_mohm: int
+    """Nominal resistance from a bit line's driver to the wire. (mohm)"""
+    bit_segment_mohm: int
+    """The same of a bit line from one row to the next. (mohm)"""
+    source_segment_mohm: int
+    """The same of a source line from one column to the next. (mohm)"""
+    source_path_mohm: int
+    """The same from the wire to the virtual ground. (mohm)"""
     rails: tuple[RailFacts, ...]
     """By Rail."""
     ranges: tuple[RangeFacts, ...]
@@ -820,14 +867,14 @@ class DescribeReply(NamedTuple):
     """Steps that a gate schedule may have."""
     schedule_accumulators: int
     """Accumulators that a gate schedule may have."""
-    reserved2: int
+    reserved3: int
     """Zero."""
 
-    SIZE = 188
+    SIZE = 248
 
     def wire_values(self) -> tuple[int | bytes, ...]:
         """The fields as they are packed, parts flattened."""
-        return (self.rows, self.columns, self.adc_channels, self.adc_bits, self.dac_bits, self.zero_conversions, self.code_pedestal, self.max_pulse_rows, self.max_points, self.reserved, self.read_voltage_uv, self.conversion_ns, self.switch_load_ns, self.dac_settle_ns, self.word_threshold_uv, self.compliance_per_volt_na, self.inhibit_tolerance_uv, *(number for part in self.rails for number in part), *(number for part in self.ranges for number in part), *(number for part in self.envelopes for number in part), self.schedule_slots, self.schedule_steps, self.schedule_accumulators, self.reserved2,)
+        return (self.rows, self.columns, self.adc_channels, self.adc_bits, self.dac_bits, self.zero_conversions, self.code_pedestal, self.max_pulse_rows, self.max_points, self.reserved, self.read_voltage_uv, self.conversion_ns, self.switch_load_ns, self.dac_settle_ns, self.word_threshold_uv, self.compliance_per_volt_na, self.inhibit_tolerance_uv, self.rail_accuracy_uv, self.adc_span_uv, self.reference_voltage_uv, self.divider_ppm, self.resistor_max_uv, self.voltage_tolerance_ppm, self.divider_tolerance_ppm, self.resistor_tolerance_ppm, self.reserved2, self.bit_path_mohm, self.bit_segment_mohm, self.source_segment_mohm, self.source_path_mohm, *(number for part in self.rails for number in part), *(number for part in self.ranges for number in part), *(number for part in self.envelopes for number in part), self.schedule_slots, self.schedule_steps, self.schedule_accumulators, self.reserved3,)
 
     def pack(self) -> bytes:
         """The bytes of this message."""
@@ -855,13 +902,26 @@ class DescribeReply(NamedTuple):
             v[14],
             v[15],
             v[16],
-            (RailFacts(v[17], v[18]), RailFacts(v[19], v[20]), RailFacts(v[21], v[22]), RailFacts(v[23], v[24])),
-            (RangeFacts(v[25], v[26]), RangeFacts(v[27], v[28]), RangeFacts(v[29], v[30]), RangeFacts(v[31], v[32])),
-            (EnvelopeFacts(v[33], v[34], v[35], v[36], v[37], v[38]), EnvelopeFacts(v[39], v[40], v[41], v[42], v[43], v[44]), EnvelopeFacts(v[45], v[46], v[47], v[48], v[49], v[50])),
-            v[51],
-            v[52],
-            v[53],
-            v[54],
+            v[17],
+            v[18],
+            v[19],
+            v[20],
+            v[21],
+            v[22],
+            v[23],
+            v[24],
+            v[25],
+            v[26],
+            v[27],
+            v[28],
+            v[29],
+            (RailFacts(v[30], v[31]), RailFacts(v[32], v[33]), RailFacts(v[34], v[35]), RailFacts(v[36], v[37])),
+            (RangeFacts(v[38], v[39], v[40]), RangeFacts(v[41], v[42], v[43]), RangeFacts(v[44], v[45], v[46]), RangeFacts(v[47], v[48], v[49])),
+            (EnvelopeFacts(v[50], v[51], v[52], v[53], v[54], v[55]), EnvelopeFacts(v[56], v[57], v[58], v[59], v[60], v[61]), EnvelopeFacts(v[62], v[63], v[64], v[65], v[66], v[67])),
+            v[68],
+            v[69],
+            v[70],
+            v[71],
         )
         return message
 
@@ -1497,6 +1557,79 @@ class RunScheduleReply(NamedTuple):
         return cls(*_RUN_SCHEDULE_REPLY.unpack_from(buffer, offset))
 
 
+_MEASURE_REQUEST = Struct("<BBBBHHH")
+
+
+class MeasureRequest(NamedTuple):
+    """MEASURE: request."""
+
+    source: int
+    """MeasureSource."""
+    rail: int
+    """Rail to measure, of RAIL only."""
+    range: int
+    """TIA range, of OPEN and RESISTOR only."""
+    reserved: int
+    """Zero."""
+    dac_code: int
+    """DAC code of RAIL_A (RESISTOR) or of the rail measured (RAIL)."""
+    conversions: int
+    """Conversions summed for each channel."""
+    channel_mask: int
+    """ADC channels: channel b is bit b."""
+
+    SIZE = 10
+
+    def pack(self) -> bytes:
+        """The bytes of this message."""
+        check("MeasureRequest.source", self.source, 0, 4)
+        check("MeasureRequest.rail", self.rail, 0, 3)
+        check("MeasureRequest.range", self.range, 0, 3)
+        check("MeasureRequest.reserved", self.reserved, 0, 0)
+        check("MeasureRequest.conversions", self.conversions, 1, 65535)
+        check("MeasureRequest.channel_mask", self.channel_mask, 1, 65535)
+        return packed(_MEASURE_REQUEST, "MeasureRequest", self)
+
+    @classmethod
+    def unpack(cls, buffer: Buffer, offset: int = 0) -> MeasureRequest:
+        """Read the message that begins at `offset`."""
+        message = cls(*_MEASURE_REQUEST.unpack_from(buffer, offset))
+        check("MeasureRequest.source", message.source, 0, 4)
+        check("MeasureRequest.rail", message.rail, 0, 3)
+        check("MeasureRequest.range", message.range, 0, 3)
+        check("MeasureRequest.reserved", message.reserved, 0, 0)
+        check("MeasureRequest.conversions", message.conversions, 1, 65535)
+        check("MeasureRequest.channel_mask", message.channel_mask, 1, 65535)
+        return message
+
+
+_MEASURE_REPLY = Struct("<HHIQ")
+
+
+class MeasureReply(NamedTuple):
+    """MEASURE: reply."""
+
+    channels: int
+    """Channels measured, and sums that follow."""
+    reserved: int
+    """Zero."""
+    temperature_mk: int
+    """Temperature of the board. (mK)"""
+    board_time_ns: int
+    """Board clock afterwards. (ns)"""
+
+    SIZE = 16
+
+    def pack(self) -> bytes:
+        """The bytes of this message."""
+        return packed(_MEASURE_REPLY, "MeasureReply", self)
+
+    @classmethod
+    def unpack(cls, buffer: Buffer, offset: int = 0) -> MeasureReply:
+        """Read the message that begins at `offset`."""
+        return cls(*_MEASURE_REPLY.unpack_from(buffer, offset))
+
+
 class CommandFacts(NamedTuple):
     """What the session machines need to know of a command."""
 
@@ -1521,7 +1654,7 @@ COMMANDS: dict[Command, CommandFacts] = {
     Command.ESTOP: CommandFacts(False, False, True, False, True, False, False, 0, 0, 4, 0),
     Command.BYE: CommandFacts(False, True, False, False, True, False, False, 0, 0, 0, 0),
     Command.CLEAR: CommandFacts(True, True, False, False, True, False, False, 4, 0, 0, 0),
-    Command.DESCRIBE: CommandFacts(False, True, False, False, True, False, False, 0, 0, 188, 0),
+    Command.DESCRIBE: CommandFacts(False, True, False, False, True, False, False, 0, 0, 248, 0),
     Command.CHIP: CommandFacts(False, True, False, False, True, False, False, 1, 0, 72, 0),
     Command.SWITCHES: CommandFacts(False, True, False, False, True, False, False, 1, 0, 132, 0),
     Command.OUTCOME: CommandFacts(False, True, False, False, True, False, False, 8, 0, 4, 0),
@@ -1532,4 +1665,5 @@ COMMANDS: dict[Command, CommandFacts] = {
     Command.READ_POINTS: CommandFacts(True, True, False, True, True, False, False, 4, 4, 12, 4),
     Command.LOAD_SCHEDULE: CommandFacts(True, True, False, True, True, False, False, 12, 114, 4, 0),
     Command.RUN_SCHEDULE: CommandFacts(True, True, False, True, True, False, False, 16, 1, 32, 4),
+    Command.MEASURE: CommandFacts(True, True, False, True, True, False, False, 10, 0, 16, 4),
 }

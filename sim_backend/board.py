@@ -33,12 +33,13 @@ from sim_backend.faults.converters import converter_faults
 from sim_backend.faults.model import NONE
 from sim_backend.faults.supply import Dip, Supply
 from sim_backend.faults.switches import stuck_lines
-from sim_backend.fixedpoint import Int64Array, read_numbers
+from sim_backend.fixedpoint import Int64Array
+from sim_backend.frontend import FrontEnd, front_end
 from sim_backend.macro import ChipTruth, Macro
 from sim_backend.multiply import Inputs, Products, Schedule
 from sim_backend.outcomes import RING_LAYOUT, OutcomeRing
 from sim_backend.profile import Profile
-from sim_backend.randomness import board_key
+from sim_backend.readpath import UInt64Array
 from sim_backend.registers import LineState, Registers
 from sim_backend.state import ArraySpec, Identity, StateFile
 from sim_backend.timing import Timing
@@ -46,12 +47,6 @@ from sim_backend.timing import Timing
 DEFAULT_PROFILE = "rram40_256k"
 MAX_SEED = (1 << 32) - 1
 MAX_CHIPS = 64
-
-_BOARD_LAYOUT: state.Layout = {
-    "session": ArraySpec("<u4", (1,)),
-    "clock_ns": ArraySpec("<u8", (1,)),
-    **RING_LAYOUT,
-}
 
 
 class ReadPart(NamedTuple):
@@ -120,13 +115,13 @@ class SimulatedBoard:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = _hold(self.folder, self.serial)
         try:
-            self._numbers = read_numbers(self.profile, board_key(seed))
+            self._temperature_mk = int(self.profile.environment.temperature_k.value * 1000)
+            self._front = front_end(self.profile, seed, self._temperature_mk)
             self._file = _open_board(self.folder, self.profile, seed, chips)
             # a view that gives plain integers: every STATUS asks
             self._clock_ns = self._file.arrays["clock_ns"].data
             self.outcomes = OutcomeRing(self._file.arrays)
             self.timing = Timing.of(self.profile)
-            self.temperature_mk = int(self.profile.environment.temperature_k.value * 1000)
             self.registers = Registers.of(self.profile, chips)
             self.chips = [self._open_chip(index) for index in range(chips)]
             self.chips[0].warm_up()
@@ -163,6 +158,28 @@ class SimulatedBoard:
     @clock_ns.setter
     def clock_ns(self, time_ns: int) -> None:
         self._clock_ns[0] = time_ns
+
+    @property
+    def temperature_mk(self) -> int:
+        """Temperature of the board; setting it derives its front end anew."""
+        return self._temperature_mk
+
+    @temperature_mk.setter
+    def temperature_mk(self, temperature_mk: int) -> None:
+        self._temperature_mk = temperature_mk
+        self._front = front_end(self.profile, self.seed, temperature_mk)
+        for chip in self.chips:
+            chip.read_through(self._front.read)
+
+    @property
+    def measurements(self) -> UInt64Array:
+        """Conversions of references since the board was made, (channels,); measuring adds to it."""
+        return self._file.arrays["measurements"]
+
+    @property
+    def front(self) -> FrontEnd:
+        """DACs, amplifiers and converters as they are at this temperature."""
+        return self._front
 
     def next_session(self) -> int:
         """Count sessions, from 1, across restarts."""
@@ -329,7 +346,7 @@ class SimulatedBoard:
         if not path.exists():
             macro.make_chip(path, self.profile, self.seed, index, 0, self._faults.chip)
         stuck = stuck_lines(self._faults.of_board(StuckSwitch), index)
-        return Macro(path, self.profile, self.seed, index, self._numbers, stuck)
+        return Macro(path, self.profile, self.seed, index, self._front.read, stuck)
 
 
 def inspect(
@@ -419,6 +436,12 @@ def _open_board(folder: Path, profile: Profile, seed: int, chips: int) -> StateF
         profile_digest=profile.digest,
         serial=board_serial(seed, chips),
     )
+    layout: state.Layout = {
+        "session": ArraySpec("<u4", (1,)),
+        "clock_ns": ArraySpec("<u8", (1,)),
+        "measurements": ArraySpec("<u8", (profile.converters.channels.value,)),
+        **RING_LAYOUT,
+    }
     if not path.exists():
-        state.create(path, identity, _BOARD_LAYOUT, lambda arrays: None)
-    return state.open_state(path, identity, _BOARD_LAYOUT)
+        state.create(path, identity, layout, lambda arrays: None)
+    return state.open_state(path, identity, layout)

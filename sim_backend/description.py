@@ -19,14 +19,19 @@ from firmware_protocol.messages import (
     RangeFacts,
 )
 from sim_backend.fixedpoint import scaled
+from sim_backend.frontend import rail_accuracy_v
 from sim_backend.profile import Envelope, Profile, Rail
 
 
 def describe(profile: Profile) -> DescribeReply:
     """Answer to DESCRIBE."""
     converters, rails, envelopes = profile.converters, profile.rails, profile.envelopes
+    references, wires = profile.references, profile.wires
     ranges = tuple(
-        RangeFacts(_micro(r.per_code_uS.value), r.settle_ns.value) for r in converters.ranges
+        RangeFacts(
+            _micro(r.per_code_uS.value), r.settle_ns.value, scaled(r.reference_uS.value, 1000)
+        )
+        for r in converters.ranges
     )
     return DescribeReply(
         rows=profile.array.rows.value,
@@ -46,8 +51,21 @@ def describe(profile: Profile) -> DescribeReply:
         word_threshold_uv=_micro(profile.word_lines.threshold_v.value),
         compliance_per_volt_na=_nano(profile.word_lines.compliance_a_per_v.value),
         inhibit_tolerance_uv=_micro(profile.limits.inhibit_tolerance_v.value),
+        rail_accuracy_uv=_micro(rail_accuracy_v(profile)),
+        adc_span_uv=_micro(converters.adc_span_v.value),
+        reference_voltage_uv=_micro(references.voltage_v.value),
+        divider_ppm=_micro(references.divider.value),
+        resistor_max_uv=_micro(references.resistor_max_v.value),
+        voltage_tolerance_ppm=_micro(references.voltage_tolerance.value),
+        divider_tolerance_ppm=_micro(references.divider_tolerance.value),
+        resistor_tolerance_ppm=_micro(references.resistor_tolerance.value),
+        reserved2=0,
+        bit_path_mohm=1000 * profile.switches.path_ohm.value,
+        bit_segment_mohm=scaled(wires.bit_segment_ohm.value, 1000),
+        source_segment_mohm=scaled(wires.source_segment_ohm.value, 1000),
+        source_path_mohm=scaled(wires.source_path_ohm.value, 1000),
         rails=(_rail(rails.SOURCE), _rail(rails.WORD), _rail(rails.RAIL_A), _rail(rails.RAIL_B)),
-        ranges=(*ranges, *[RangeFacts(0, 0)] * MAX_RANGES)[:MAX_RANGES],  # type: ignore[arg-type]
+        ranges=(*ranges, *[RangeFacts(0, 0, 0)] * MAX_RANGES)[:MAX_RANGES],  # type: ignore[arg-type]
         envelopes=(
             _envelope(envelopes.FORM),
             _envelope(envelopes.SET),
@@ -56,7 +74,7 @@ def describe(profile: Profile) -> DescribeReply:
         schedule_slots=profile.limits.schedule_slots.value,
         schedule_steps=profile.limits.schedule_steps.value,
         schedule_accumulators=profile.limits.schedule_accumulators.value,
-        reserved2=0,
+        reserved3=0,
     )
 
 

@@ -54,7 +54,8 @@ from sim_backend.board import SimulatedBoard
 from sim_backend.cells import leading
 from sim_backend.description import board_facts, describe
 from sim_backend.fixedpoint import Int64Array
-from sim_backend.limits import decode_rows, first_refused
+from sim_backend.limits import decode_rows, first_refused, stated_volts
+from sim_backend.measuring import measure
 from sim_backend.slots import Slots, decode_inputs, refuse_without_zeros
 
 Reply = Answer | Generator[Chunk, None, Answer]
@@ -88,6 +89,7 @@ class Firmware:
             Command.READ_POINTS: self._read_points,
             Command.LOAD_SCHEDULE: self._load_schedule,
             Command.RUN_SCHEDULE: self._run_schedule,
+            Command.MEASURE: self._measure,
         }
 
     def facts(self) -> BoardFacts:
@@ -149,12 +151,13 @@ class Firmware:
         operation = Operation(request.operation)
         limit = self._facts.max_pulse_rows
         items = _items(body, PulseRowsRequest.SIZE, layouts.PULSE_ROW, request.operations, limit)
-        rows = decode_rows(items, self._facts)
+        rows = decode_rows(items, self._facts, stated_volts(self._facts))
         error = first_refused(rows, operation, self._facts)
         fired = request.operations if error is None else error.operation
         cells = 0
         if fired:
-            cells = self._board.pulse(frame, chip, operation, leading(rows.pulses, fired))
+            applied = decode_rows(items, self._facts, self._board.front.rail_uv).pulses
+            cells = self._board.pulse(frame, chip, operation, leading(applied, fired))
         error = _NO_ERROR if error is None else error._replace(sequence=frame.sequence)
         reply = PulseRowsReply(request.operations, fired, cells, self._board.clock_ns, error)
         statuses = _statuses(request.operations, fired, error.code)
@@ -257,6 +260,9 @@ class Firmware:
             board_time_ns=self._board.clock_ns,
         )
         return Answer(reply.pack() + products.sums.astype("<i4").tobytes())
+
+    def _measure(self, frame: FrameId, body: bytes, max_body: int) -> Answer:
+        return measure(self._board, self._facts, body)
 
     # --- checks ------------------------------------------------------------------------------
 

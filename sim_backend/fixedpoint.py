@@ -13,8 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sim_backend.profile import Profile
-from sim_backend.randomness import Stream, child
-from sim_backend.tables import NORMAL_BITS
+from sim_backend.tables import NORMAL_BITS, Int32Array
 
 CODE_BITS = 16
 """Fraction bits of a code inside the read path."""
@@ -78,10 +77,10 @@ class SwitchingNumbers(NamedTuple):
 
 
 class ReadNumbers(NamedTuple):
-    """Read path in integers; a code is 65536 here."""
+    """Read path of one board at one temperature, in integers; a code is 65536 here."""
 
     gain: Int64Array
-    """(channels, ranges): code per pS, in 2^-26."""
+    """(channels, ranges): code per pS at the board's own read voltage, in 2^-26."""
     offset: Int64Array
     """(channels, ranges): offset at the ADC's input."""
     noise: int
@@ -90,6 +89,10 @@ class ReadNumbers(NamedTuple):
     pedestal: int
     """In whole codes, as `top`."""
     top: int
+    limit: int
+    """Of the amplifiers' output above that of no current."""
+    transfer: Int32Array
+    """(channels, bins): of the converters; see `frontend.quantised`."""
 
 
 def forming_numbers(profile: Profile) -> FormingNumbers:
@@ -151,30 +154,6 @@ def switching_numbers(profile: Profile) -> SwitchingNumbers:
     )
 
 
-def read_numbers(profile: Profile, board_key: int) -> ReadNumbers:
-    """Integers of the read path; offsets are drawn from the board's key."""
-    facts = profile.converters
-    channels, ranges = facts.channels.value, facts.ranges
-    with localcontext(_CONTEXT):
-        gains = [
-            scaled(1 / (r.per_code_uS.value * 10**6), 1 << (CODE_BITS + GAIN_BITS)) for r in ranges
-        ]
-        code_v = facts.adc_span_v.value / (1 << facts.adc_bits.value)
-        most = scaled(facts.tia_offset_v.value / code_v, 1 << CODE_BITS)
-    offsets = [
-        [_uniform(child(board_key, Stream.TIA_OFFSET, b, r), most) for r in range(len(ranges))]
-        for b in range(channels)
-    ]
-    return ReadNumbers(
-        gain=np.array([gains] * channels, dtype=np.int64),
-        offset=np.array(offsets, dtype=np.int64),
-        noise=scaled(profile.reading.noise_relative.value, 1 << NORMAL_BITS),
-        adc_noise=scaled(facts.adc_noise_codes.value, 1 << CODE_BITS),
-        pedestal=facts.pedestal.value,
-        top=(1 << facts.adc_bits.value) - 1,
-    )
-
-
 def scaled(value: Decimal, units: int) -> int:
     """`value` in 1/units, rounded to the nearest integer (ties to even)."""
     with localcontext(_CONTEXT):
@@ -211,8 +190,3 @@ def _log2_sd(spread: Decimal) -> Decimal:
 
 def _log2(value: Decimal) -> Decimal:
     return value.ln() / Decimal(2).ln()
-
-
-def _uniform(bits: int, most: int) -> int:
-    """Integer between -most and +most, from the upper half of 64 random bits."""
-    return ((bits >> 32) * (2 * most + 1) >> 32) - most

@@ -1,12 +1,15 @@
 """Limits of the board, checked by the board whatever the host sends.
 
 Owns the rules a pulse must obey and the order in which they are checked; a frame's operations
-are checked together. DAC codes are turned into microvolt and nanoampere here. A value that is
-over a limit by no more than a step of its DAC is not over it: no code lies nearer.
+are checked together. DAC codes are turned into microvolt and nanoampere here. What is checked is
+what a code stands for: the board does not know its own DACs' errors, and its limits leave room for
+the accuracy that it states. A value that is over a limit by no more than a step of its DAC is not
+over it: no code lies nearer.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -44,10 +47,14 @@ class _Rule(NamedTuple):
         return (self.value < self.low - self.slack) | (self.value > self.high + self.slack)
 
 
-def decode_rows(items: np.ndarray, facts: DescribeReply) -> PulseRows:
+Volts = Callable[[np.ndarray, Rail], Int64Array]
+"""Voltages of a rail, in uV, for its DAC codes."""
+
+
+def decode_rows(items: np.ndarray, facts: DescribeReply, volts: Volts) -> PulseRows:
     """Turn a frame's operations, (n,) of `layouts.PULSE_ROW`, into microvolt and nanoampere."""
     source_uv, bit_uv, inhibit_uv, word_uv = (
-        _microvolt(items[name], rail, facts)
+        volts(items[name], rail)
         for name, rail in (
             ("source_code", Rail.SOURCE),
             ("bit_code", Rail.RAIL_A),
@@ -149,7 +156,11 @@ def _rules(rows: PulseRows, kind: Operation, facts: DescribeReply) -> list[_Rule
     ]
 
 
-def _microvolt(codes: np.ndarray, rail: Rail, facts: DescribeReply) -> Int64Array:
-    """Voltage of DAC codes, rounded to the nearest microvolt."""
-    product = codes.astype(np.int64) * facts.rails[rail].full_scale_uv
-    return (product + (1 << (facts.dac_bits - 1))) >> facts.dac_bits
+def stated_volts(facts: DescribeReply) -> Volts:
+    """Return what DAC codes stand for, rounded to the nearest microvolt."""
+
+    def volts(codes: np.ndarray, rail: Rail) -> Int64Array:
+        product = codes.astype(np.int64) * facts.rails[rail].full_scale_uv
+        return (product + (1 << (facts.dac_bits - 1))) >> facts.dac_bits
+
+    return volts

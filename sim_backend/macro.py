@@ -145,6 +145,12 @@ class Macro:
 
     # --- conversions -------------------------------------------------------------------------
 
+    def read_through(self, numbers: ReadNumbers) -> None:
+        """Read through another front end from now on; what was cached of the old one is dropped."""
+        self._read = numbers
+        self._lines.clear()
+        self._prepared_from[:] = -1
+
     def block(
         self, rows: Int64Array, columns: Int64Array, groups: Iterable[Group], range_index: int
     ) -> Block:
@@ -294,6 +300,7 @@ class Macro:
                 dark=np.zeros(shape[0], dtype=np.int32),
                 dark_spread=self._read.adc_noise,
                 top=self._read.top,
+                transfer=self._read.transfer,
             )
             readpath.prepare_dark(range_index, self._read, lines.dark)
         return lines

@@ -113,6 +113,7 @@ class Range(_Part):
 
     per_code_uS: Fact[Positive]
     settle_ns: Fact[Count]
+    reference_uS: Fact[Positive]
 
 
 class Converters(_Part):
@@ -129,6 +130,58 @@ class Converters(_Part):
     zero_conversions: Fact[Count]
     tia_offset_v: Fact[Positive]
     ranges: Annotated[tuple[Range, ...], Field(min_length=1, max_length=4)]
+
+
+class DacErrors(_Part):
+    """The most by which a DAC channel is off, either way; drifts count from 25 C."""
+
+    offset_v: Fact[NotNegative]
+    gain_relative: Fact[NotNegative]
+    inl_codes: Fact[NotNegative]
+    offset_drift_v_per_k: Fact[NotNegative]
+    gain_drift_per_k: Fact[NotNegative]
+    reference_drift_per_k: Fact[NotNegative]
+
+
+class AdcErrors(_Part):
+    """The most by which a converter is off, either way; drifts count from 25 C."""
+
+    offset_codes: Fact[NotNegative]
+    gain_relative: Fact[NotNegative]
+    inl_codes: Fact[NotNegative]
+    dnl_codes: Fact[Annotated[Decimal, Field(ge=0, lt=0.5)]]
+    offset_drift_codes_per_k: Fact[NotNegative]
+    gain_drift_per_k: Fact[NotNegative]
+    reference_drift_per_k: Fact[NotNegative]
+
+
+class AmplifierErrors(_Part):
+    """The most by which an amplifier is off, either way, and where its output ends."""
+
+    gain_relative: Fact[NotNegative]
+    gain_drift_per_k: Fact[NotNegative]
+    offset_drift_v_per_k: Fact[NotNegative]
+    limit_v: Fact[Positive]
+
+
+class Errors(_Part):
+    """Bounds of what is drawn for each board, but for `converters.tia_offset_v`."""
+
+    dac: DacErrors
+    adc: AdcErrors
+    amplifier: AmplifierErrors
+
+
+class References(_Part):
+    """What the board carries to calibrate itself by; the resistors are in its ranges."""
+
+    voltage_v: Fact[Positive]
+    voltage_tolerance: Fact[NotNegative]
+    divider: Fact[Positive]
+    divider_tolerance: Fact[NotNegative]
+    resistor_tolerance: Fact[NotNegative]
+    resistor_max_v: Fact[Positive]
+    drift_per_k: Fact[NotNegative]
 
 
 class Reading(_Part):
@@ -209,6 +262,8 @@ class Profile(_Part):
     endurance: Endurance
     rails: Rails
     converters: Converters
+    errors: Errors
+    references: References
     reading: Reading
     switches: Switches
     wires: Wires

@@ -56,6 +56,24 @@ class Stream(IntEnum):
     """(chip, cell with its FORM and SET count) -> level of that pulse, and whether it fails."""
     RESET = 13
     """(chip, cell with its RESET count) -> the same."""
+    DAC = 20
+    """(board, rail, kind of error) -> the error of a DAC channel."""
+    DAC_REFERENCE = 21
+    """(board) -> drift of the DACs' reference."""
+    ADC = 22
+    """(board, channel, kind of error) -> the error of a converter."""
+    ADC_TRANSITION = 23
+    """(board, channel, code - 1) -> how far a converter's transition lies off."""
+    ADC_REFERENCE = 24
+    """(board) -> drift of the converters' reference."""
+    AMPLIFIER = 25
+    """(board, channel, range, kind of error) -> the error of an amplifier."""
+    REFERENCE = 26
+    """(board, which, range, kind of error) -> the error of a reference."""
+    MEASUREMENT = 27
+    """(board, channel, its measurement count) -> noise; one number serves four conversions."""
+    MEASUREMENT_TAIL = 28
+    """(board, channel, its measurement count) -> refinement of an extreme draw."""
     LINK_FAULT = 30
     """(seed of the faults, direction, fault, frame number) -> whether and where it strikes."""
 

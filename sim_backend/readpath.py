@@ -1,9 +1,9 @@
 """The read path: from conductances to the 14-bit codes that leave the board.
 
-Owns gain, offset, noise, pedestal, quantisation and clipping. Does not know pulses, files,
-time or the wire. All values are integers: inside, a code is 65536; `Lines` caches for each
-cell what it reads on average and how far that spreads, so that a conversion is one random
-number, one multiplication and a clip.
+Owns gain, offset, noise, pedestal and the amplifier's limit; what the converter makes of them is
+`frontend.quantised`. Does not know pulses, files, time or the wire. All values are integers:
+inside, a code is 65536; `Lines` caches for each cell what it reads on average and how far that
+spreads, so that a conversion is one random number, one multiplication and one look-up.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from sim_backend._jit import Integer, Word, kernel
 from sim_backend.cells import UInt16Array, UInt32Array
 from sim_backend.distributions import is_extreme, place_in
 from sim_backend.fixedpoint import CODE_BITS, GAIN_BITS, Int64Array, ReadNumbers
+from sim_backend.frontend import quantised
 from sim_backend.randomness import derive
 from sim_backend.tables import NORMAL_BITS, Int32Array
 
@@ -27,8 +28,6 @@ VARIANCE_BITS = 12
 """Variances are summed in 2^12 units squared."""
 MAX_VARIANCE = (1 << 32) - 1
 """A cell beyond 800 uS is no noisier than one of 800 uS."""
-CAP = 30_000 << 16
-"""Currents above this, nearly twice the converter's scale, saturate whatever the noise."""
 _CODE_HALF = 1 << (CODE_BITS - 1)
 _GAIN_HALF = 1 << (GAIN_BITS - 1)
 _VARIANCE_HALF = 1 << (VARIANCE_BITS - 1)
@@ -49,6 +48,8 @@ class Lines(NamedTuple):
     dark_spread : int
     top : int
         Largest code.
+    transfer : (channels, bins) int32
+        Of the converters; channel b serves the rows with r mod channels = b.
     """
 
     level: Int32Array
@@ -56,6 +57,7 @@ class Lines(NamedTuple):
     dark: Int32Array
     dark_spread: int
     top: int
+    transfer: Int32Array
 
 
 class NoiseKeys(NamedTuple):
@@ -76,6 +78,8 @@ class Block(NamedTuple):
     level, spread : (R, C) int32
         The part of `Lines` that is read.
     top : int
+    transfer : (channels, bins) int32
+        As in `Lines`.
     """
 
     rows: Int64Array
@@ -83,6 +87,7 @@ class Block(NamedTuple):
     level: Int32Array
     spread: Int32Array
     top: int
+    transfer: Int32Array
 
 
 def block(rows: Int64Array, columns: Int64Array, counts: UInt64Array, lines: Lines) -> Block:
@@ -96,9 +101,9 @@ def block(rows: Int64Array, columns: Int64Array, counts: UInt64Array, lines: Lin
         Conversion count of every row; copied.
     """
     if (len(rows), len(columns)) == lines.level.shape:
-        return Block(rows, counts[rows], lines.level, lines.spread, lines.top)
+        return Block(rows, counts[rows], lines.level, lines.spread, lines.top, lines.transfer)
     cut = np.ix_(rows, columns)
-    return Block(rows, counts[rows], lines.level[cut], lines.spread[cut], lines.top)
+    return Block(rows, counts[rows], lines.level[cut], lines.spread[cut], lines.top, lines.transfer)
 
 
 @kernel
@@ -137,8 +142,9 @@ def read(
         own = bits[np.int64(count & np.uint64(3)) :]
         _draw(keys.conversion[row], count >> np.uint64(2), end - begin, bits)
         level, spread = block.level[at, begin:end], block.spread[at, begin:end]
-        if _convert(level, spread, own, block.top, normal, codes):
-            _refine(level, spread, own, block.top, normal, keys.tail[row], count, codes)
+        transfer = block.transfer[row % len(block.transfer)]
+        if _convert(level, spread, own, transfer, normal, codes):
+            _refine(level, spread, own, transfer, normal, keys.tail[row], count, codes)
         saturated += _saturated(codes, block.top)
         done += end - begin
     return saturated
@@ -160,7 +166,7 @@ def _convert(
     level: Int32Array,
     spread: Int32Array,
     bits: UInt16Array,
-    top: Integer,
+    transfer: Int32Array,
     normal: Int32Array,
     out: UInt16Array,
 ) -> Integer:
@@ -169,7 +175,7 @@ def _convert(
     for n in range(out.size):
         first = np.int64(bits[n])
         extremes += is_extreme(first)
-        out[n] = quantised(level[n], spread[n], normal[first], top)
+        out[n] = quantised(level[n], spread[n], normal[first], transfer)
     return extremes
 
 
@@ -178,7 +184,7 @@ def _refine(
     level: Int32Array,
     spread: Int32Array,
     bits: UInt16Array,
-    top: Integer,
+    transfer: Int32Array,
     normal: Int32Array,
     tail_key: Word,
     count: Word,
@@ -189,7 +195,7 @@ def _refine(
         first = np.int64(bits[n])
         if is_extreme(first):
             fine = np.int64(derive(tail_key, count + np.uint64(n)) >> np.uint64(52))
-            out[n] = quantised(level[n], spread[n], normal[place_in(first, fine)], top)
+            out[n] = quantised(level[n], spread[n], normal[place_in(first, fine)], transfer)
 
 
 @kernel
@@ -199,22 +205,6 @@ def _saturated(codes: UInt16Array, top: Integer) -> Integer:
     for n in range(codes.size):
         count += (codes[n] == 0) | (codes[n] == top)
     return count
-
-
-@kernel
-def _noise_place(bits: Word, tail_key: Word, count: Word) -> Integer:
-    """Index into `Tables.normal` of a conversion's noise, from its 16 bits."""
-    first = np.int64(bits & np.uint64(0xFFFF))
-    if is_extreme(first):
-        return place_in(first, np.int64(derive(tail_key, count) >> np.uint64(52)))
-    return first
-
-
-@kernel
-def quantised(level: Integer, spread: Integer, number: Integer, top: Integer) -> Integer:
-    """Code of a conversion whose noise is `number` in 2^-20 sd, clipped at both ends."""
-    noise = (np.int64(spread) * np.int64(number) + _NOISE_HALF) >> NORMAL_BITS
-    return min(max((np.int64(level) + noise) >> CODE_BITS, 0), top)
 
 
 @kernel
@@ -265,15 +255,22 @@ def prepare(
         row = rows[n]
         channel = row % numbers.gain.shape[0]
         gain = numbers.gain[channel, range_index]
-        zero = np.int64(lines.dark[row])
+        dark = np.int64(lines.dark[row])
+        ceiling = ceiling_of(numbers)
         for column in range(effective_ps.shape[1]):
             units = units_of(effective_ps[n, column])
-            current = ((units << UNIT_BITS) * gain + _GAIN_HALF) >> GAIN_BITS
+            level = (((units << UNIT_BITS) * gain + _GAIN_HALF) >> GAIN_BITS) + dark
             variance = own_variance(units, numbers.noise)
-            if current > CAP:
-                current, variance = CAP, 0
-            lines.level[row, column] = np.int32(current + zero)
+            if level > ceiling:
+                level, variance = ceiling, 0
+            lines.level[row, column] = np.int32(level)
             lines.spread[row, column] = np.int32(spread_of(variance, gain, numbers.adc_noise))
+
+
+@kernel
+def ceiling_of(numbers: ReadNumbers) -> Integer:
+    """The highest reading that an amplifier delivers, 65536 a code; it has no noise of cells."""
+    return (numbers.pedestal << CODE_BITS) + numbers.limit + _CODE_HALF
 
 
 @kernel
@@ -309,8 +306,9 @@ def read_points(
         row, column = rows[n], columns[n]
         count = counts[row]
         counts[row] = count + np.uint64(1)
-        number = normal[_place(keys.conversion[row], keys.tail[row], count)]
-        code = quantised(lines.level[row, column], lines.spread[row, column], number, lines.top)
+        number = normal[noise_place(keys.conversion[row], keys.tail[row], count)]
+        transfer = lines.transfer[row % len(lines.transfer)]
+        code = quantised(lines.level[row, column], lines.spread[row, column], number, transfer)
         out[n] = code
         saturated += (code == 0) | (code == lines.top)
     return saturated
@@ -338,17 +336,21 @@ def read_dark(
     """
     for n in range(rows.size):
         row = rows[n]
+        transfer = lines.transfer[row % len(lines.transfer)]
         total = 0
         for _ in range(conversions):
-            number = normal[_place(keys.conversion[row], keys.tail[row], counts[row])]
+            number = normal[noise_place(keys.conversion[row], keys.tail[row], counts[row])]
             counts[row] += np.uint64(1)
-            total += quantised(lines.dark[row], lines.dark_spread, number, lines.top)
+            total += quantised(lines.dark[row], lines.dark_spread, number, transfer)
         sums[n] = np.uint32(total)
 
 
 @kernel
-def _place(key: Word, tail_key: Word, count: Word) -> Integer:
-    """Index into `Tables.normal` of the noise of conversion `count` of a row."""
+def noise_place(key: Word, tail_key: Word, count: Word) -> Integer:
+    """Index into `Tables.normal` of the noise of conversion `count` of a row or channel."""
     lane = count & np.uint64(3)
     bits = derive(key, count >> np.uint64(2)) >> (np.uint64(16) * lane)
-    return _noise_place(bits, tail_key, count)
+    first = np.int64(bits & np.uint64(0xFFFF))
+    if is_extreme(first):
+        return place_in(first, np.int64(derive(tail_key, count) >> np.uint64(52)))
+    return first

@@ -21,7 +21,7 @@ import numpy as np
 
 from sim_backend.errors import NoSuchBoard, StateDamaged
 
-VERSION = 2
+VERSION = 3
 _MAGIC = b"RRAMHILS"
 _HEADER_BYTES = 4096
 _ALIGNMENT = 64

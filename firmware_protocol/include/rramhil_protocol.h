@@ -51,6 +51,7 @@ enum rram_command {
     RRAM_CMD_READ_POINTS = 35,
     RRAM_CMD_LOAD_SCHEDULE = 37,
     RRAM_CMD_RUN_SCHEDULE = 38,
+    RRAM_CMD_MEASURE = 39,
 };
 
 /* Bits of the header's `flags` byte. */
@@ -139,6 +140,15 @@ enum rram_rail {
     RRAM_RAIL_RAIL_B = 3, /* Bit-line rail B: the inhibited columns. */
 };
 
+/* What MEASURE switches to the ADC channels in place of the array. */
+enum rram_measure_source {
+    RRAM_MEASURE_SOURCE_GROUND = 0, /* Ground, straight to the converter. */
+    RRAM_MEASURE_SOURCE_VOLTAGE = 1, /* The reference voltage, straight to the converter. */
+    RRAM_MEASURE_SOURCE_OPEN = 2, /* Nothing, at the input of the TIA. */
+    RRAM_MEASURE_SOURCE_RESISTOR = 3, /* The range's reference resistor from RAIL_A to the input of the TIA; one channel after the other. */
+    RRAM_MEASURE_SOURCE_RAIL = 4, /* A rail through the divider, to the converter. */
+};
+
 /* One voltage rail and its DAC channel. */
 typedef struct __attribute__((packed)) {
     uint32_t full_scale_uv; /* Voltage of code 2^dac_bits. */
@@ -152,10 +162,12 @@ _Static_assert(offsetof(rram_rail_facts_t, current_limit_ua) == 4, "rram_rail_fa
 typedef struct __attribute__((packed)) {
     uint32_t per_code_pS; /* Conductance of one code at the read voltage; 0 marks an unused entry. */
     uint32_t settle_ns; /* Settling time before a conversion. */
+    uint32_t reference_nS; /* Conductance of the range's reference resistor. */
 } rram_range_facts_t;
-_Static_assert(sizeof(rram_range_facts_t) == 8, "rram_range_facts_t");
+_Static_assert(sizeof(rram_range_facts_t) == 12, "rram_range_facts_t");
 _Static_assert(offsetof(rram_range_facts_t, per_code_pS) == 0, "rram_range_facts_t.per_code_pS");
 _Static_assert(offsetof(rram_range_facts_t, settle_ns) == 4, "rram_range_facts_t.settle_ns");
+_Static_assert(offsetof(rram_range_facts_t, reference_nS) == 8, "rram_range_facts_t.reference_nS");
 
 /* Safe envelope of one kind of pulse. */
 typedef struct __attribute__((packed)) {
@@ -394,15 +406,28 @@ typedef struct __attribute__((packed)) {
     uint32_t word_threshold_uv; /* Word-line voltage at which the compliance current begins. */
     uint32_t compliance_per_volt_na; /* Compliance current per volt above the threshold. */
     uint32_t inhibit_tolerance_uv; /* How far the inhibit voltage may be from the pulse's. */
+    uint32_t rail_accuracy_uv; /* The most by which a rail may differ from its code; the limits leave room for it. */
+    uint32_t adc_span_uv; /* Voltage of the whole scale of the ADC. */
+    uint32_t reference_voltage_uv; /* Reference voltage of MEASURE. */
+    uint32_t divider_ppm; /* Part of a rail's voltage that MEASURE puts on the converters. */
+    uint32_t resistor_max_uv; /* The most that RAIL_A may put on a reference resistor. */
+    uint16_t voltage_tolerance_ppm; /* Tolerance of the reference voltage. */
+    uint16_t divider_tolerance_ppm; /* Tolerance of the divider. */
+    uint16_t resistor_tolerance_ppm; /* Tolerance of the reference resistors. */
+    uint16_t reserved2; /* Zero. */
+    uint32_t bit_path_mohm; /* Nominal resistance from a bit line's driver to the wire. */
+    uint32_t bit_segment_mohm; /* The same of a bit line from one row to the next. */
+    uint32_t source_segment_mohm; /* The same of a source line from one column to the next. */
+    uint32_t source_path_mohm; /* The same from the wire to the virtual ground. */
     rram_rail_facts_t rails[4]; /* By Rail. */
     rram_range_facts_t ranges[4]; /* TIA ranges, finest first. */
     rram_envelope_facts_t envelopes[3]; /* FORM, SET, RESET. */
     uint16_t schedule_slots; /* Gate schedules that the board keeps for a chip. */
     uint16_t schedule_steps; /* Steps that a gate schedule may have. */
     uint16_t schedule_accumulators; /* Accumulators that a gate schedule may have. */
-    uint16_t reserved2; /* Zero. */
+    uint16_t reserved3; /* Zero. */
 } rram_describe_reply_t;
-_Static_assert(sizeof(rram_describe_reply_t) == 188, "rram_describe_reply_t");
+_Static_assert(sizeof(rram_describe_reply_t) == 248, "rram_describe_reply_t");
 _Static_assert(offsetof(rram_describe_reply_t, rows) == 0, "rram_describe_reply_t.rows");
 _Static_assert(offsetof(rram_describe_reply_t, columns) == 2, "rram_describe_reply_t.columns");
 _Static_assert(offsetof(rram_describe_reply_t, adc_channels) == 4, "rram_describe_reply_t.adc_channels");
@@ -420,13 +445,26 @@ _Static_assert(offsetof(rram_describe_reply_t, dac_settle_ns) == 28, "rram_descr
 _Static_assert(offsetof(rram_describe_reply_t, word_threshold_uv) == 32, "rram_describe_reply_t.word_threshold_uv");
 _Static_assert(offsetof(rram_describe_reply_t, compliance_per_volt_na) == 36, "rram_describe_reply_t.compliance_per_volt_na");
 _Static_assert(offsetof(rram_describe_reply_t, inhibit_tolerance_uv) == 40, "rram_describe_reply_t.inhibit_tolerance_uv");
-_Static_assert(offsetof(rram_describe_reply_t, rails) == 44, "rram_describe_reply_t.rails");
-_Static_assert(offsetof(rram_describe_reply_t, ranges) == 76, "rram_describe_reply_t.ranges");
-_Static_assert(offsetof(rram_describe_reply_t, envelopes) == 108, "rram_describe_reply_t.envelopes");
-_Static_assert(offsetof(rram_describe_reply_t, schedule_slots) == 180, "rram_describe_reply_t.schedule_slots");
-_Static_assert(offsetof(rram_describe_reply_t, schedule_steps) == 182, "rram_describe_reply_t.schedule_steps");
-_Static_assert(offsetof(rram_describe_reply_t, schedule_accumulators) == 184, "rram_describe_reply_t.schedule_accumulators");
-_Static_assert(offsetof(rram_describe_reply_t, reserved2) == 186, "rram_describe_reply_t.reserved2");
+_Static_assert(offsetof(rram_describe_reply_t, rail_accuracy_uv) == 44, "rram_describe_reply_t.rail_accuracy_uv");
+_Static_assert(offsetof(rram_describe_reply_t, adc_span_uv) == 48, "rram_describe_reply_t.adc_span_uv");
+_Static_assert(offsetof(rram_describe_reply_t, reference_voltage_uv) == 52, "rram_describe_reply_t.reference_voltage_uv");
+_Static_assert(offsetof(rram_describe_reply_t, divider_ppm) == 56, "rram_describe_reply_t.divider_ppm");
+_Static_assert(offsetof(rram_describe_reply_t, resistor_max_uv) == 60, "rram_describe_reply_t.resistor_max_uv");
+_Static_assert(offsetof(rram_describe_reply_t, voltage_tolerance_ppm) == 64, "rram_describe_reply_t.voltage_tolerance_ppm");
+_Static_assert(offsetof(rram_describe_reply_t, divider_tolerance_ppm) == 66, "rram_describe_reply_t.divider_tolerance_ppm");
+_Static_assert(offsetof(rram_describe_reply_t, resistor_tolerance_ppm) == 68, "rram_describe_reply_t.resistor_tolerance_ppm");
+_Static_assert(offsetof(rram_describe_reply_t, reserved2) == 70, "rram_describe_reply_t.reserved2");
+_Static_assert(offsetof(rram_describe_reply_t, bit_path_mohm) == 72, "rram_describe_reply_t.bit_path_mohm");
+_Static_assert(offsetof(rram_describe_reply_t, bit_segment_mohm) == 76, "rram_describe_reply_t.bit_segment_mohm");
+_Static_assert(offsetof(rram_describe_reply_t, source_segment_mohm) == 80, "rram_describe_reply_t.source_segment_mohm");
+_Static_assert(offsetof(rram_describe_reply_t, source_path_mohm) == 84, "rram_describe_reply_t.source_path_mohm");
+_Static_assert(offsetof(rram_describe_reply_t, rails) == 88, "rram_describe_reply_t.rails");
+_Static_assert(offsetof(rram_describe_reply_t, ranges) == 120, "rram_describe_reply_t.ranges");
+_Static_assert(offsetof(rram_describe_reply_t, envelopes) == 168, "rram_describe_reply_t.envelopes");
+_Static_assert(offsetof(rram_describe_reply_t, schedule_slots) == 240, "rram_describe_reply_t.schedule_slots");
+_Static_assert(offsetof(rram_describe_reply_t, schedule_steps) == 242, "rram_describe_reply_t.schedule_steps");
+_Static_assert(offsetof(rram_describe_reply_t, schedule_accumulators) == 244, "rram_describe_reply_t.schedule_accumulators");
+_Static_assert(offsetof(rram_describe_reply_t, reserved3) == 246, "rram_describe_reply_t.reserved3");
 
 /* CHIP: request. */
 typedef struct __attribute__((packed)) {
@@ -679,5 +717,37 @@ _Static_assert(offsetof(rram_run_schedule_reply_t, saturated) == 8, "rram_run_sc
 _Static_assert(offsetof(rram_run_schedule_reply_t, reserved) == 12, "rram_run_schedule_reply_t.reserved");
 _Static_assert(offsetof(rram_run_schedule_reply_t, conversions) == 16, "rram_run_schedule_reply_t.conversions");
 _Static_assert(offsetof(rram_run_schedule_reply_t, board_time_ns) == 24, "rram_run_schedule_reply_t.board_time_ns");
+
+/* MEASURE: request. */
+typedef struct __attribute__((packed)) {
+    uint8_t source; /* MeasureSource. */
+    uint8_t rail; /* Rail to measure, of RAIL only. */
+    uint8_t range; /* TIA range, of OPEN and RESISTOR only. */
+    uint8_t reserved; /* Zero. */
+    uint16_t dac_code; /* DAC code of RAIL_A (RESISTOR) or of the rail measured (RAIL). */
+    uint16_t conversions; /* Conversions summed for each channel. */
+    uint16_t channel_mask; /* ADC channels: channel b is bit b. */
+} rram_measure_request_t;
+_Static_assert(sizeof(rram_measure_request_t) == 10, "rram_measure_request_t");
+_Static_assert(offsetof(rram_measure_request_t, source) == 0, "rram_measure_request_t.source");
+_Static_assert(offsetof(rram_measure_request_t, rail) == 1, "rram_measure_request_t.rail");
+_Static_assert(offsetof(rram_measure_request_t, range) == 2, "rram_measure_request_t.range");
+_Static_assert(offsetof(rram_measure_request_t, reserved) == 3, "rram_measure_request_t.reserved");
+_Static_assert(offsetof(rram_measure_request_t, dac_code) == 4, "rram_measure_request_t.dac_code");
+_Static_assert(offsetof(rram_measure_request_t, conversions) == 6, "rram_measure_request_t.conversions");
+_Static_assert(offsetof(rram_measure_request_t, channel_mask) == 8, "rram_measure_request_t.channel_mask");
+
+/* MEASURE: reply. */
+typedef struct __attribute__((packed)) {
+    uint16_t channels; /* Channels measured, and sums that follow. */
+    uint16_t reserved; /* Zero. */
+    uint32_t temperature_mk; /* Temperature of the board. */
+    uint64_t board_time_ns; /* Board clock afterwards. */
+} rram_measure_reply_t;
+_Static_assert(sizeof(rram_measure_reply_t) == 16, "rram_measure_reply_t");
+_Static_assert(offsetof(rram_measure_reply_t, channels) == 0, "rram_measure_reply_t.channels");
+_Static_assert(offsetof(rram_measure_reply_t, reserved) == 2, "rram_measure_reply_t.reserved");
+_Static_assert(offsetof(rram_measure_reply_t, temperature_mk) == 4, "rram_measure_reply_t.temperature_mk");
+_Static_assert(offsetof(rram_measure_reply_t, board_time_ns) == 8, "rram_measure_reply_t.board_time_ns");
 
 #endif

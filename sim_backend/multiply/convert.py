@@ -15,8 +15,9 @@ from sim_backend._jit import Integer, kernel
 from sim_backend.cells import UInt16Array, UInt32Array
 from sim_backend.distributions import is_extreme, place_in
 from sim_backend.fixedpoint import GAIN_BITS, Int64Array
+from sim_backend.frontend import quantised_at
 from sim_backend.randomness import derive
-from sim_backend.readpath import CAP, UNIT_BITS, UInt64Array, quantised, variance_gain
+from sim_backend.readpath import UNIT_BITS, UInt64Array, variance_gain
 from sim_backend.tables import Int32Array
 
 _GAIN_HALF = 1 << (GAIN_BITS - 1)
@@ -29,7 +30,7 @@ class Samples(NamedTuple):
     ----------
     gain, dark, zero : int64
         Code per pS in 2^-26, reading with all lines at ground in 2^-16 code, zero in codes.
-    accumulator, sign : int64
+    channel, accumulator, sign : int64
     key, tail_key : uint64
         Of the noise of its row.
     first, step : uint64
@@ -39,6 +40,7 @@ class Samples(NamedTuple):
     gain: Int64Array
     dark: Int64Array
     zero: Int64Array
+    channel: Int64Array
     accumulator: Int64Array
     sign: Int64Array
     key: UInt64Array
@@ -64,10 +66,12 @@ class Converter(NamedTuple):
     planes : int
     is_signed : bool
         The top plane subtracts.
-    adc_noise : int
-        In 2^-16 code.
+    adc_noise, ceiling : int
+        Of the converter, and the highest reading of an amplifier; in 2^-16 code.
     top : int
         Largest code.
+    transfer : (channels, bins) int32
+        Of the converters.
     normal : (n,) int32
         Table of the normal distribution.
     """
@@ -75,7 +79,9 @@ class Converter(NamedTuple):
     planes: int
     is_signed: bool
     adc_noise: int
+    ceiling: int
     top: int
+    transfer: Int32Array
     normal: Int32Array
 
 
@@ -106,26 +112,28 @@ def convert(
     count = samples.gain.size
     level, spread = np.empty(count, np.int64), np.empty(count, np.int64)
     bits, codes = np.empty(count, np.uint16), np.empty(count, np.int64)
-    limit, own = _limits(samples.gain)
+    limit, own = _limits(samples, converter.ceiling)
     noisy = parts.variance >= 0 or converter.adc_noise > 0
     planes = converter.planes
     saturated = 0
     for n in range(products.shape[0]):
         vector, plane = n // planes, n % planes
-        _analogue(products, n, parts, samples, limit, own, converter.adc_noise, level, spread)
+        _analogue(products, n, parts, samples, limit, own, converter, level, spread)
         if noisy:
             run_vector = np.uint64(first_vector + vector)
             extremes = _draw(samples, run_vector, np.uint64(plane), bits)
             for k in range(count):
                 number = converter.normal[np.int64(bits[k])]
-                codes[k] = quantised(level[k], spread[k], number, converter.top)
+                codes[k] = quantised_at(
+                    level[k], spread[k], number, converter.transfer, samples.channel[k]
+                )
             if extremes:
                 _refine(
                     samples, run_vector, np.uint64(plane), bits, level, spread, converter, codes
                 )
         else:
             for k in range(count):
-                codes[k] = quantised(level[k], 0, 0, converter.top)
+                codes[k] = quantised_at(level[k], 0, 0, converter.transfer, samples.channel[k])
         weight = 1 << plane
         if converter.is_signed and plane == planes - 1:
             weight = -weight
@@ -138,12 +146,14 @@ def convert(
 
 
 @kernel
-def _limits(gain: Int64Array) -> tuple[Int64Array, Int64Array]:
-    """Sums of each sample from which on the current is cut, and its variance's scale."""
+def _limits(samples: Samples, ceiling: Integer) -> tuple[Int64Array, Int64Array]:
+    """Sums of each sample from which on its amplifier is at its limit, and its variance's scale."""
+    gain, dark = samples.gain, samples.dark
     limit, own = np.empty_like(gain), np.empty_like(gain)
     for k in range(gain.size):
         step = gain[k] << UNIT_BITS
-        limit[k] = (((CAP + 1) << GAIN_BITS) - _GAIN_HALF + step - 1) // step
+        beyond = ceiling - dark[k] + 1
+        limit[k] = ((beyond << GAIN_BITS) - _GAIN_HALF + step - 1) // step
         own[k] = variance_gain(gain[k])
     return limit, own
 
@@ -156,12 +166,13 @@ def _analogue(
     samples: Samples,
     limit: Int64Array,
     own: Int64Array,
-    adc_noise: Integer,
+    converter: Converter,
     level: Int64Array,
     spread: Int64Array,
 ) -> None:
     """Level and spread of each sample; sums beyond the limit have no noise of their own."""
     count = level.size
+    adc_noise = converter.adc_noise
     adc_variance = adc_noise * adc_noise
     for k in range(count):
         level[k] = np.int64(products[n, parts.sum + k])
@@ -183,7 +194,7 @@ def _analogue(
     for k in range(count):
         units = min(level[k], limit[k])
         current = ((units << UNIT_BITS) * samples.gain[k] + _GAIN_HALF) >> GAIN_BITS
-        level[k] = min(current, CAP) + samples.dark[k]
+        level[k] = min(current + samples.dark[k], converter.ceiling)
 
 
 @kernel
@@ -216,4 +227,6 @@ def _refine(
             count = samples.first[k] + vector * samples.step[k] + plane
             fine = np.int64(derive(samples.tail_key[k], count) >> np.uint64(52))
             number = converter.normal[place_in(first, fine)]
-            codes[k] = quantised(level[k], spread[k], number, converter.top)
+            codes[k] = quantised_at(
+                level[k], spread[k], number, converter.transfer, samples.channel[k]
+            )

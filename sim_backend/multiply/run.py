@@ -21,7 +21,7 @@ from sim_backend.multiply.convert import Converter, Parts, Samples, convert
 from sim_backend.multiply.digits import Digits
 from sim_backend.multiply.matrix import BLOCK, COLUMN_STEP, Matrix
 from sim_backend.multiply.schedule import Schedule
-from sim_backend.readpath import NoiseKeys, UInt64Array
+from sim_backend.readpath import NoiseKeys, UInt64Array, ceiling_of
 from sim_backend.tables import Int32Array
 
 T = TypeVar("T")
@@ -112,7 +112,15 @@ def multiply(
     padded = np.zeros((vectors * planes, -(-8 * width // COLUMN_STEP) * COLUMN_STEP // 8), np.uint8)
     padded[:, :width] = inputs.planes.reshape(vectors * planes, width)
     sums = np.zeros((vectors, schedule.accumulators), dtype=np.int32)
-    converter = Converter(planes, inputs.is_signed, numbers.adc_noise, numbers.top, normal)
+    converter = Converter(
+        planes=planes,
+        is_signed=inputs.is_signed,
+        adc_noise=numbers.adc_noise,
+        ceiling=ceiling_of(numbers),
+        top=numbers.top,
+        transfer=numbers.transfer,
+        normal=normal,
+    )
     saturated = 0
     for start in range(0, len(schedule.row), BLOCK):
         stop = min(start + BLOCK, len(schedule.row))
@@ -211,11 +219,13 @@ def _samples(
     numbers: ReadNumbers,
 ) -> Samples:
     row, range_index = schedule.row[part], schedule.range_index[schedule.step[part]]
+    channel = row % len(numbers.gain)
     turn = (schedule.turn[part] * planes).astype(np.uint64)
     return Samples(
-        gain=numbers.gain[row % len(numbers.gain), range_index],
+        gain=numbers.gain[channel, range_index],
         dark=rows.dark[range_index, row],
         zero=rows.zero[range_index, row],
+        channel=channel,
         accumulator=schedule.accumulator[part],
         sign=schedule.sign[part],
         key=keys.conversion[row],

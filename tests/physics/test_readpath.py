@@ -34,17 +34,31 @@ def truth_uS(board: SimulatedBoard) -> np.ndarray:
     return board.chips[0].cells.conductance_ps / 1e6
 
 
+def seen_uS(board: SimulatedBoard, rows: np.ndarray, range_index: int) -> np.ndarray:
+    """What the amplifiers of these rows make of the truth, at the nominal scale."""
+    gain = board.front.read.gain[rows % 8, range_index] * PER_CODE_US[range_index] * 1e6 / 2**42
+    return truth_uS(board)[rows] * gain[:, None]
+
+
 @pytest.mark.parametrize("range_index", [0, 1, 2])
-def test_codes_less_the_zero_are_the_conductance(board: SimulatedBoard, range_index: int):
+def test_codes_less_the_zero_are_the_conductance_times_the_gain_of_the_channel(
+    board: SimulatedBoard, range_index: int
+):
     rows = ALL[:32]
     zero = board.measure_zeros(0, rows, range_index) / 16
     read = codes(board, rows, 64, range_index).mean(axis=0)
     measured_uS = (read - zero[:, None]) * PER_CODE_US[range_index]
-    true_uS = truth_uS(board)[rows]
-    spread_uS = np.hypot(0.02 * true_uS, 0.75 * PER_CODE_US[range_index])
-    error = (measured_uS - true_uS).mean(axis=1)
+    expected_uS = seen_uS(board, rows, range_index)
+    spread_uS = np.hypot(0.02 * expected_uS, 0.75 * PER_CODE_US[range_index])
+    error = (measured_uS - expected_uS).mean(axis=1)
     noise = spread_uS.mean(axis=1) / np.sqrt(64 * 512) + 0.75 * PER_CODE_US[range_index] / 4
-    assert (abs(error) < 5 * noise).all()
+    # what the converter adds: 0.2 % of gain, 0.1 % of INL at these codes, and the DNL of few codes
+    converter_uS = 0.003 * expected_uS.mean(axis=1) + 0.4 * PER_CODE_US[range_index]
+    assert (abs(error) < 5 * noise + converter_uS).all()
+    # a host that takes the nominal gain is off by a per cent or two, by channel
+    nominal = (measured_uS / truth_uS(board)[rows]).mean(axis=1)[::2]
+    assert 0.005 < np.ptp(nominal) < 0.035
+    assert abs(nominal - 1).max() < 0.026
 
 
 def test_a_read_spreads_by_two_per_cent_of_the_conductance_and_the_converter(
@@ -52,9 +66,9 @@ def test_a_read_spreads_by_two_per_cent_of_the_conductance_and_the_converter(
 ):
     read = codes(board, ALL[:64], 200)
     sd = read.std(axis=0, ddof=1)
-    expected = np.sqrt((0.02 * truth_uS(board)[:64] / 0.00625) ** 2 + 0.75**2 + 1 / 12)
+    expected = np.sqrt((0.02 * seen_uS(board, ALL[:64], 0) / 0.00625) ** 2 + 0.75**2 + 1 / 12)
     ratio = (sd / expected).mean(axis=1)
-    assert abs(ratio - 1).max() < 0.02
+    assert abs(ratio - 1).max() < 0.03  # codes are not all of one width
 
 
 def test_noise_of_different_cells_reads_and_rows_is_independent(board: SimulatedBoard):

@@ -183,7 +183,7 @@ def test_a_file_of_another_layout_is_refused(tmp_path: Path, monkeypatch: pytest
     with monkeypatch.context() as older:
         older.setattr(state, "VERSION", 1)
         SimulatedBoard(tmp_path, 7, 1).close()
-    with pytest.raises(StateDamaged, match="has version 1; this is version 2"):
+    with pytest.raises(StateDamaged, match="has version 1; this is version 3"):
         SimulatedBoard(tmp_path, 7, 1)
 
 

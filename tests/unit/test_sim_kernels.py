@@ -5,6 +5,7 @@ The reference below is written from the rules, one conversion at a time, in Pyth
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from itertools import pairwise
 
 import numpy as np
@@ -13,7 +14,8 @@ from hypothesis import strategies as st
 
 from sim_backend import cells, readpath, tables
 from sim_backend.cells import CellFlag, Cells
-from sim_backend.fixedpoint import forming_numbers, read_numbers
+from sim_backend.fixedpoint import forming_numbers
+from sim_backend.frontend import REFERENCE_MK, converters, front_end, transitions
 from sim_backend.profile import load
 from sim_backend.randomness import board_key, child, children
 from sim_backend.readpath import Lines, NoiseKeys
@@ -21,7 +23,10 @@ from tests.support.reference import normal_at
 
 PROFILE = load("rram40_256k")
 FORMING = forming_numbers(PROFILE)
-READING = read_numbers(PROFILE, board_key(1))
+READING = front_end(PROFILE, 1, REFERENCE_MK).read
+TRANSITIONS = [
+    transitions(converter).tolist() for converter in converters(PROFILE, board_key(1), REFERENCE_MK)
+]
 TABLES = tables.load()
 ROWS, COLUMNS = 8, 16
 NOISE = NoiseKeys(children(child(9, 5), ROWS), children(child(9, 6), ROWS))
@@ -34,13 +39,14 @@ def reference_code(state: Cells, row: int, column: int, range_index: int, count:
     channel = row % 8
     current = int(state.conductance_ps[row, column]) * int(READING.gain[channel, range_index])
     current = 0 if state.flags[row, column] & CellFlag.OPEN else current + 2**25 >> 26
-    own = current * READING.noise >> 20 if current <= 30_000 * 65536 else 0
-    current = min(current, 30_000 * 65536)
+    offset = int(READING.offset[channel, range_index])
+    output = min(current + offset, READING.limit)
+    own = current * READING.noise >> 20 if output < READING.limit else 0
     spread = int(np.sqrt(np.float64(own**2 + READING.adc_noise**2)))
-    level = current + int(READING.offset[channel, range_index]) + (256 << 16) + 2**15
+    level = output + (256 << 16) + 2**15
     first = child(int(NOISE.conversion[row]), count // 4) >> (16 * (count % 4)) & 0xFFFF
     number = normal_at(first, child(int(NOISE.tail[row]), count) >> 52)
-    return min(max((level + (spread * number + 2**19 >> 20)) >> 16, 0), 16383)
+    return bisect_right(TRANSITIONS[channel], level + (spread * number + 2**19 >> 20))
 
 
 # --- helpers ---------------------------------------------------------------------------------
@@ -59,7 +65,8 @@ def fresh(flags: np.ndarray | None = None) -> Cells:
 
 def lines_of(state: Cells, range_index: int) -> Lines:
     level = np.zeros((ROWS, COLUMNS), np.int32)
-    lines = Lines(level, level.copy(), np.zeros(ROWS, np.int32), READING.adc_noise, READING.top)
+    dark = np.zeros(ROWS, np.int32)
+    lines = Lines(level, level.copy(), dark, READING.adc_noise, READING.top, READING.transfer)
     every = np.arange(ROWS)
     readpath.prepare(every, range_index, state.conductance_ps, state.flags, READING, lines)
     return lines

@@ -10,9 +10,9 @@ import pytest
 
 from sim_backend.description import describe
 from sim_backend.errors import ProfileError
-from sim_backend.fixedpoint import forming_numbers, read_numbers
+from sim_backend.fixedpoint import forming_numbers
+from sim_backend.frontend import REFERENCE_MK, front_end
 from sim_backend.profile import load, parse
-from sim_backend.randomness import board_key
 
 NAME = "rram40_256k"
 PROFILE = load(NAME)
@@ -74,7 +74,7 @@ def test_lognormal_moments_are_those_of_the_logarithm():
 def test_offsets_stay_within_two_millivolt_and_differ_between_boards():
     code_v = 1.8 / 2**14
     most = 0.002 / code_v * 65536
-    first, second = (read_numbers(PROFILE, board_key(seed)).offset for seed in (1, 2))
+    first, second = (front_end(PROFILE, seed, REFERENCE_MK).read.offset for seed in (1, 2))
     assert abs(first).max() <= most + 1
     assert len(set(first.ravel().tolist())) == first.size
     assert (first != second).any()
