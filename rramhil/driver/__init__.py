@@ -6,7 +6,7 @@ operating area; `description` what the board says of itself.
 
 from rramhil.driver.board import Board
 from rramhil.driver.chip import Chip
-from rramhil.driver.description import Description, Envelope
+from rramhil.driver.description import Description, Envelope, LineResistances, References
 from rramhil.driver.link import Link
 from rramhil.driver.values import (
     UNANSWERED,
@@ -14,6 +14,7 @@ from rramhil.driver.values import (
     Counters,
     FrameRange,
     Identity,
+    Measurement,
     Outcome,
     PulseResult,
 )
@@ -28,7 +29,10 @@ __all__ = [
     "Envelope",
     "FrameRange",
     "Identity",
+    "LineResistances",
     "Link",
+    "Measurement",
     "Outcome",
     "PulseResult",
+    "References",
 ]

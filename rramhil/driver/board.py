@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from types import TracebackType
 
+import numpy as np
+
 from firmware_protocol.messages import (
     ChipReply,
     ChipRequest,
@@ -12,19 +14,25 @@ from firmware_protocol.messages import (
     Command,
     DescribeReply,
     Feature,
+    MeasureReply,
+    MeasureRequest,
+    MeasureSource,
     OutcomeKind,
     OutcomeReply,
     OutcomeRequest,
+    Rail,
     Role,
     StatusReply,
     SwitchesReply,
     SwitchesRequest,
     WaitRequest,
 )
+from rramhil.driver import limits
+from rramhil.driver._halts import ask
 from rramhil.driver.chip import Chip
 from rramhil.driver.description import Description
 from rramhil.driver.link import Link
-from rramhil.driver.values import Counters, Identity, Outcome
+from rramhil.driver.values import Counters, Identity, Lines, Measurement, Outcome, line_numbers
 from rramhil.errors import NotFound
 from rramhil.transport import open_pipe
 
@@ -173,6 +181,62 @@ class Board:
         parts_ns = [WAIT_MAX_NS] * whole + [rest_ns] * (rest_ns > 0)
         bodies = [WaitRequest(part_ns).pack() for part_ns in parts_ns]
         self.link.request_many(Command.WAIT, bodies)
+
+    def measure(
+        self,
+        source: MeasureSource,
+        *,
+        rail: Rail = Rail.SOURCE,
+        range_index: int = 0,
+        dac_code: int = 0,
+        conversions: int = 16,
+        channels: Lines = slice(None),
+    ) -> Measurement:
+        """Measure a reference in place of the array; the board goes to its safe state for it.
+
+        Parameters
+        ----------
+        source : MeasureSource
+            What is switched to the channels.
+        rail : Rail
+            Rail that RAIL measures.
+        range_index : int
+            TIA range of OPEN and RESISTOR.
+        dac_code : int
+            Of RAIL_A for RESISTOR, of the rail measured for RAIL.
+        conversions : int
+            Codes to sum for each channel, 1 to 65,535.
+        channels : slice, int or ascending ints
+            ADC channels.
+
+        Raises
+        ------
+        LimitRefused
+            RAIL_A would put more on the resistor than the board allows.
+        BoardError, LinkLost
+            The board refused, or is gone.
+        """
+        numbers = line_numbers(channels, self.description.channels, "channel")
+        if source == MeasureSource.RESISTOR:
+            limits.check_resistor(self.description, dac_code)
+        request = MeasureRequest(
+            source=source,
+            rail=rail if source == MeasureSource.RAIL else 0,
+            range=range_index,
+            reserved=0,
+            dac_code=dac_code,
+            conversions=conversions,
+            channel_mask=int((1 << numbers).sum()),
+        )
+        body = ask(self.link, Command.MEASURE, request.pack())
+        reply = MeasureReply.unpack(body)
+        return Measurement(
+            channels=numbers,
+            sums=np.frombuffer(body, "<u4", offset=MeasureReply.SIZE).astype(np.uint32),
+            conversions=conversions,
+            temperature_k=reply.temperature_mk / 1000,
+            board_time_ns=reply.board_time_ns,
+        )
 
     def abort(self) -> None:
         """Stop after the running operation, drop what is queued, go to the safe state."""

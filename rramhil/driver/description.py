@@ -25,10 +25,11 @@ class RailDescription:
 
 @dataclass(frozen=True)
 class RangeDescription:
-    """One TIA range: conductance of a code at the read voltage, and its settling time."""
+    """One TIA range: conductance of a code at the read voltage, settling time, and reference."""
 
     per_code_uS: float
     settle_ns: int
+    reference_uS: float
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,34 @@ class Envelope:
     width_max_ns: int
     compliance_min_a: float
     compliance_max_a: float
+
+
+@dataclass(frozen=True)
+class References:
+    """What a board carries to be calibrated by; the resistors' conductances are in its ranges.
+
+    Tolerances are relative, either way.
+    """
+
+    voltage_v: float
+    voltage_tolerance: float
+    divider: float
+    divider_tolerance: float
+    resistor_tolerance: float
+    resistor_max_v: float
+
+
+@dataclass(frozen=True)
+class LineResistances:
+    """Nominal resistances of every bit line and every source line, in ohm.
+
+    A path leads from a line's end to its driver or amplifier, a segment from one cell to the next.
+    """
+
+    bit_path_ohm: float
+    bit_segment_ohm: float
+    source_segment_ohm: float
+    source_path_ohm: float
 
 
 @dataclass(frozen=True)
@@ -63,6 +92,10 @@ class Description:
     word_threshold_v: float
     compliance_a_per_v: float
     inhibit_tolerance_v: float
+    rail_accuracy_v: float
+    adc_span_v: float
+    references: References
+    lines: LineResistances
     rails: dict[Rail, RailDescription]
     ranges: tuple[RangeDescription, ...]
     envelopes: dict[Operation, Envelope]
@@ -87,12 +120,28 @@ class Description:
             word_threshold_v=reply.word_threshold_uv / 1e6,
             compliance_a_per_v=reply.compliance_per_volt_na / 1e9,
             inhibit_tolerance_v=reply.inhibit_tolerance_uv / 1e6,
+            rail_accuracy_v=reply.rail_accuracy_uv / 1e6,
+            adc_span_v=reply.adc_span_uv / 1e6,
+            references=References(
+                voltage_v=reply.reference_voltage_uv / 1e6,
+                voltage_tolerance=reply.voltage_tolerance_ppm / 1e6,
+                divider=reply.divider_ppm / 1e6,
+                divider_tolerance=reply.divider_tolerance_ppm / 1e6,
+                resistor_tolerance=reply.resistor_tolerance_ppm / 1e6,
+                resistor_max_v=reply.resistor_max_uv / 1e6,
+            ),
+            lines=LineResistances(
+                bit_path_ohm=reply.bit_path_mohm / 1e3,
+                bit_segment_ohm=reply.bit_segment_mohm / 1e3,
+                source_segment_ohm=reply.source_segment_mohm / 1e3,
+                source_path_ohm=reply.source_path_mohm / 1e3,
+            ),
             rails={
                 rail: RailDescription(facts.full_scale_uv / 1e6, facts.current_limit_ua / 1e6)
                 for rail, facts in zip(Rail, reply.rails, strict=True)
             },
             ranges=tuple(
-                RangeDescription(facts.per_code_pS / 1e6, facts.settle_ns)
+                RangeDescription(facts.per_code_pS / 1e6, facts.settle_ns, facts.reference_nS / 1e3)
                 for facts in reply.ranges
                 if facts.per_code_pS
             ),

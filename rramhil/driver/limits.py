@@ -97,6 +97,26 @@ def check(description: Description, operation: Operation, pulses: NDArray[Any]) 
     )
 
 
+def check_resistor(description: Description, dac_code: int) -> None:
+    """Refuse a code of RAIL_A that puts more on a reference resistor than the board allows.
+
+    Raises
+    ------
+    LimitRefused
+        Names voltage and limit.
+    """
+    at_v, most_v = (
+        description.voltage_v(Rail.RAIL_A, dac_code),
+        description.references.resistor_max_v,
+    )
+    if at_v > most_v + 5e-7:  # as the board does, which rounds to microvolt
+        raise LimitRefused(
+            f"{at_v:g} V on the reference resistor lies above {most_v:g} V, "
+            "the limit in the board's own description.",
+            "Take a lower code of RAIL_A.",
+        )
+
+
 def _within(
     values: NDArray[Any], low: float, high: float, what: str, unit: str, operation: Operation
 ) -> None:

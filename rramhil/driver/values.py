@@ -117,6 +117,36 @@ class CodeBlock:
     saturated: int
 
 
+@dataclass(frozen=True)
+class Measurement:
+    """Codes of a reference in place of the array.
+
+    Attributes
+    ----------
+    channels : (n,) int64
+        ADC channels, ascending.
+    sums : (n,) uint32
+        Sum of the codes of each.
+    conversions : int
+        Codes in a sum.
+    temperature_k : float
+        Of the board.
+    board_time_ns : int
+        Board clock afterwards.
+    """
+
+    channels: NDArray[np.int64]
+    sums: NDArray[np.uint32]
+    conversions: int
+    temperature_k: float
+    board_time_ns: int
+
+    @property
+    def codes(self) -> NDArray[np.float64]:
+        """Mean code of each channel, (n,) float64."""
+        return self.sums.astype(np.float64) / self.conversions
+
+
 Lines = slice | int | list[int] | NDArray[Any]
 """A choice of rows or columns: a slice, one number, or several."""
 
