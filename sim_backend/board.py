@@ -42,11 +42,14 @@ from sim_backend.profile import Profile
 from sim_backend.readpath import UInt64Array
 from sim_backend.registers import LineState, Registers
 from sim_backend.state import ArraySpec, Identity, StateFile
+from sim_backend.technology import DEFAULT_TECHNOLOGY
 from sim_backend.timing import Timing
 
 DEFAULT_PROFILE = "rram40_256k"
 MAX_SEED = (1 << 32) - 1
 MAX_CHIPS = 64
+LAST_NS = 1 << 62
+"""Where board time ends: 146 years."""
 
 
 class ReadPart(NamedTuple):
@@ -115,11 +118,11 @@ class SimulatedBoard:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = _hold(self.folder, self.serial)
         try:
-            self._temperature_mk = int(self.profile.environment.temperature_k.value * 1000)
-            self._front = front_end(self.profile, seed, self._temperature_mk)
             self._file = _open_board(self.folder, self.profile, seed, chips)
-            # a view that gives plain integers: every STATUS asks
+            # views that give plain integers: every STATUS asks
             self._clock_ns = self._file.arrays["clock_ns"].data
+            self._temperature_mk = self._file.arrays["temperature_mk"].data
+            self._front = front_end(self.profile, seed, self.temperature_mk)
             self.outcomes = OutcomeRing(self._file.arrays)
             self.timing = Timing.of(self.profile)
             self.registers = Registers.of(self.profile, chips)
@@ -161,15 +164,8 @@ class SimulatedBoard:
 
     @property
     def temperature_mk(self) -> int:
-        """Temperature of the board; setting it derives its front end anew."""
-        return self._temperature_mk
-
-    @temperature_mk.setter
-    def temperature_mk(self, temperature_mk: int) -> None:
-        self._temperature_mk = temperature_mk
-        self._front = front_end(self.profile, self.seed, temperature_mk)
-        for chip in self.chips:
-            chip.read_through(self._front.read)
+        """Temperature of board and chips."""
+        return self._temperature_mk[0]
 
     @property
     def measurements(self) -> UInt64Array:
@@ -181,12 +177,51 @@ class SimulatedBoard:
         """DACs, amplifiers and converters as they are at this temperature."""
         return self._front
 
+    def advance(self, duration_ns: int, temperature_mk: int | None = None) -> None:
+        """Let board time pass while nothing happens, at another temperature if one is given.
+
+        The board stays at that temperature.
+
+        Raises
+        ------
+        OutOfRange
+            Time or temperature is beyond what the board bears; nothing was done.
+        """
+        if not 0 <= duration_ns <= LAST_NS - self.clock_ns:
+            raise OutOfRange(
+                f"Board time can go on by 0 to {(LAST_NS - self.clock_ns) / 1e9:.0f} s, "
+                f"not by {duration_ns / 1e9:g} s."
+            )
+        if temperature_mk is not None:
+            self._set_temperature(temperature_mk)
+        self.clock_ns += duration_ns
+
+    def _set_temperature(self, temperature_mk: int) -> None:
+        limits = self.profile.environment
+        low_k, high_k = limits.temperature_min_k.value, limits.temperature_max_k.value
+        if not low_k * 1000 <= temperature_mk <= high_k * 1000:
+            raise OutOfRange(
+                f"The board's temperature can be {low_k} K to {high_k} K, "
+                f"not {temperature_mk / 1000:g} K."
+            )
+        # the board first: should this end here, the chips follow when the board is opened
+        self._temperature_mk[0] = temperature_mk
+        self._front = front_end(self.profile, self.seed, temperature_mk)
+        for chip in self.chips:
+            chip.set_temperature(self.clock_ns, temperature_mk)
+            chip.read_through(self._front.read)
+
     def next_session(self) -> int:
         """Count sessions, from 1, across restarts."""
         self._file.arrays["session"][0] += 1
         return int(self._file.arrays["session"][0])
 
-    def replace_chip(self, index: int, defects: Defects = Defects()) -> None:  # noqa: B008
+    def replace_chip(
+        self,
+        index: int,
+        defects: Defects = Defects(),  # noqa: B008
+        technology: str = DEFAULT_TECHNOLOGY,
+    ) -> None:
         """Put a fresh chip into a socket; the old one is gone.
 
         Raises
@@ -194,7 +229,7 @@ class SimulatedBoard:
         NoSuchBoard
             There is no such socket.
         OutOfRange
-            The defects do not fit.
+            The defects do not fit, or there is no such technology.
         """
         if not 0 <= index < len(self.chips):
             raise NoSuchBoard(
@@ -203,7 +238,7 @@ class SimulatedBoard:
         path = chip_path(self.folder, index)
         old = macro.open_chip(path, self.profile, self.seed, index, writable=False)
         generation = old.identity.generation + 1
-        macro.make_chip(path, self.profile, self.seed, index, generation, defects)
+        macro.make_chip(path, self.profile, self.seed, index, generation, defects, technology)
         self.chips[index] = self._open_chip(index)
 
     # --- operations: what was checked is done, registers follow, the clock moves ----------------
@@ -219,7 +254,7 @@ class SimulatedBoard:
         dip = self._supply.draw(count)
         if dip is not None:
             self._fail_while_pulsing(dip, chip, operation, pulses, progress)
-        pulsed = self.chips[chip].pulse(operation, pulses, progress)
+        pulsed = self._fire(chip, operation, pulses, progress)
         mask = np.unpackbits(pulses.masks[-1], bitorder="little")
         self._switch(chip, np.where(mask, LineState.RAIL_A, LineState.RAIL_B), count)
         self.clock_ns += self.timing.pulses_ns(pulses.width_ns)
@@ -231,10 +266,14 @@ class SimulatedBoard:
     ) -> NoReturn:
         """Fire what begins before a brown-out; of the pulse under way no end is recorded."""
         begun = leading(pulses, dip.begun)
-        self.chips[chip].pulse(operation, begun, progress)
+        self._fire(chip, operation, begun, progress)
         progress.finished[progress.slot] = dip.ended
         self.clock_ns += self.timing.pulses_ns(begun.width_ns)
         raise PowerLost(dip.off_s)
+
+    def _fire(self, chip: int, operation: Operation, pulses: Pulses, progress: Progress) -> int:
+        ends_ns = self.clock_ns + self.timing.pulse_ends_ns(pulses.width_ns)
+        return self.chips[chip].pulse(operation, pulses, ends_ns.tolist(), progress)
 
     def _spend(self, operations: int) -> None:
         """Count operations that only measure or wait; a brown-out among them loses them all."""
@@ -265,13 +304,13 @@ class SimulatedBoard:
         start_ns = self.clock_ns
         macro = self.chips[chip]
         plan = self.timing.read(rows, len(columns), range_index)
-        block = macro.block(rows, columns, plan.rows_of_groups(rows), range_index)
+        sampling = macro.sampling(rows, columns, range_index, start_ns, plan)
         part = words - words % len(columns) if words > len(columns) else words
         total = reads * len(rows) * len(columns)
         stop = 0
         while stop < total:
             start, stop = stop, min(stop + part, total)
-            codes, saturated = macro.read(block, start, stop)
+            codes, saturated = macro.read(sampling, start, stop)
             if self._converter_faults is not None:
                 numbers = np.arange(start, stop) // len(columns)
                 lines = range(start // len(columns), (stop - 1) // len(columns) + 1)
@@ -291,11 +330,10 @@ class SimulatedBoard:
     ) -> UInt16Array:
         """Measure single cells, in the order given; returns their codes."""
         self._spend(len(rows))
-        codes = self.chips[chip].read_points(rows, columns, range_index).codes
+        times_ns = self.clock_ns + self.timing.point_times_ns(len(rows), range_index)
+        codes = self.chips[chip].read_points(rows, columns, range_index, times_ns).codes
         if self._converter_faults is not None:
-            point_ns = self.timing.points_ns(1, range_index)
-            times_ns = range(self.clock_ns, self.clock_ns + point_ns * len(rows), point_ns)
-            codes, _ = self._converter_faults.spoil(codes, rows, range_index, times_ns)
+            codes, _ = self._converter_faults.spoil(codes, rows, range_index, times_ns.tolist())
         self._select(chip, columns[-1:], len(rows))
         self.clock_ns += self.timing.points_ns(len(rows), range_index)
         return codes
@@ -305,7 +343,7 @@ class SimulatedBoard:
         conversions = self.profile.converters.zero_conversions.value
         self._spend(1)
         groups = self.timing.read(rows, 1, range_index).rows_of_groups(rows)
-        sums = self.chips[chip].measure_zeros(rows, groups, conversions, range_index)
+        sums = self.chips[chip].measure_zeros(rows, groups, conversions, range_index, self.clock_ns)
         if self._converter_faults is not None:
             sums = self._converter_faults.spoil_zeros(
                 sums, rows, range_index, self.clock_ns, conversions
@@ -321,14 +359,17 @@ class SimulatedBoard:
         """Run a gate schedule on inputs for some columns; the zeros of its rows were measured."""
         vectors, planes, _ = inputs.planes.shape
         self._spend(vectors)
-        products = self.chips[chip].multiply(schedule, inputs, first_column, columns)
+        vector_ns = self.timing.multiply_ns(1, planes, schedule.range_index)
+        products = self.chips[chip].multiply(
+            schedule, inputs, slice(first_column, first_column + columns), self.clock_ns, vector_ns
+        )
         last = np.zeros(self.profile.array.columns.value, dtype=np.uint8)
         last[first_column : first_column + columns] = np.unpackbits(
             inputs.planes[-1, -1], count=columns, bitorder="little"
         )
         loads = vectors * planes * len(schedule.groups)
         self._select(chip, np.flatnonzero(last & schedule.gates[-1]), loads)
-        self.clock_ns += self.timing.multiply_ns(vectors, planes, schedule.range_index)
+        self.clock_ns += vectors * vector_ns
         return products
 
     def _select(self, chip: int, columns: Int64Array, loads: int) -> None:
@@ -346,7 +387,9 @@ class SimulatedBoard:
         if not path.exists():
             macro.make_chip(path, self.profile, self.seed, index, 0, self._faults.chip)
         stuck = stuck_lines(self._faults.of_board(StuckSwitch), index)
-        return Macro(path, self.profile, self.seed, index, self._front.read, stuck)
+        chip = Macro(path, self.profile, self.seed, index, self._front.read, stuck)
+        chip.set_temperature(self.clock_ns, self.temperature_mk)
+        return chip
 
 
 def inspect(
@@ -439,9 +482,15 @@ def _open_board(folder: Path, profile: Profile, seed: int, chips: int) -> StateF
     layout: state.Layout = {
         "session": ArraySpec("<u4", (1,)),
         "clock_ns": ArraySpec("<u8", (1,)),
+        "temperature_mk": ArraySpec("<u4", (1,)),
         "measurements": ArraySpec("<u8", (profile.converters.channels.value,)),
         **RING_LAYOUT,
     }
+    start_mk = int(profile.environment.temperature_k.value * 1000)
+
+    def fill(arrays: state.Arrays) -> None:
+        arrays["temperature_mk"][0] = start_mk
+
     if not path.exists():
-        state.create(path, identity, layout, lambda arrays: None)
+        state.create(path, identity, layout, fill)
     return state.open_state(path, identity, layout)

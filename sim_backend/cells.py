@@ -20,6 +20,7 @@ from sim_backend.tables import Tables
 
 UInt8Array = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
 UInt16Array = np.ndarray[tuple[int, ...], np.dtype[np.uint16]]
+UInt64Array = np.ndarray[tuple[int, ...], np.dtype[np.uint64]]
 UInt32Array = np.ndarray[tuple[int, ...], np.dtype[np.uint32]]
 
 
@@ -50,7 +51,8 @@ class Cells(NamedTuple):
     """State of the cells, each array (rows, columns), views of the chip's state file.
 
     `form_pulses`, `set_pulses` and `reset_pulses` count the pulses for which a cell was selected;
-    `cycles` how often it was switched off and on again.
+    `cycles` how often it was switched off and on again. `changed_slot`, uint64, is the slot of the
+    chip's thermal clock in which a pulse last changed its conductance.
     """
 
     conductance_ps: UInt32Array
@@ -59,6 +61,7 @@ class Cells(NamedTuple):
     set_pulses: UInt32Array
     reset_pulses: UInt32Array
     cycles: UInt32Array
+    changed_slot: UInt64Array
 
 
 class CellKeys(NamedTuple):

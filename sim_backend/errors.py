@@ -33,3 +33,7 @@ class StateHeld(SimError):
 
 class StateDamaged(SimError):
     """A state file is damaged, of another version, or belongs to another chip or profile."""
+
+
+class NoSuchTechnology(OutOfRange):
+    """A technology was asked for that does not ship with the package."""

@@ -24,7 +24,8 @@ SLOPE_BITS = 16
 CHANCE_BITS = 24
 """Fraction bits of a probability."""
 
-_CONTEXT = Context(prec=50, rounding=ROUND_HALF_EVEN)
+CONTEXT = Context(prec=50, rounding=ROUND_HALF_EVEN)
+"""In which all decimals are reckoned, whatever the caller's own context is."""
 Int64Array = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
 
 
@@ -98,7 +99,7 @@ class ReadNumbers(NamedTuple):
 def forming_numbers(profile: Profile) -> FormingNumbers:
     """Integers of the forming kernel."""
     facts = profile.forming
-    with localcontext(_CONTEXT):
+    with localcontext(CONTEXT):
         formed = _log2_moments(facts.conductance_mean_uS.value, facts.conductance_sd_uS.value)
         unformed = _log2_moments(facts.unformed_mean_uS.value, facts.unformed_sd_uS.value)
         octave_v = facts.slope_v_per_decade.value * Decimal(2).log10()
@@ -119,7 +120,7 @@ def forming_numbers(profile: Profile) -> FormingNumbers:
 def switching_numbers(profile: Profile) -> SwitchingNumbers:
     """Integers of SET, RESET and endurance."""
     facts, life = profile.switching, profile.endurance
-    with localcontext(_CONTEXT):
+    with localcontext(CONTEXT):
         octave_v = facts.slope_v_per_decade.value * Decimal(2).log10()
         on = _log2_spreads(
             facts.on_mean_uS.value, facts.on_spread_devices.value, facts.on_spread_cycles.value
@@ -127,7 +128,7 @@ def switching_numbers(profile: Profile) -> SwitchingNumbers:
         off = _log2_spreads(
             facts.off_mean_uS.value, facts.off_spread_devices.value, facts.off_spread_cycles.value
         )
-        life_sd = _log2_sd(life.spread_cycles.value)
+        life_sd = log2_sd(life.spread_cycles.value)
         life_mean = _log2(Decimal(life.median_cycles.value))
         worn = [_log2(ratio.value) for ratio in (life.worn_on_ratio, life.worn_off_ratio)]
     return SwitchingNumbers(
@@ -154,9 +155,14 @@ def switching_numbers(profile: Profile) -> SwitchingNumbers:
     )
 
 
+def noise(profile: Profile) -> int:
+    """Read noise of a cell, relative to its conductance, in 2^-20."""
+    return scaled(profile.reading.noise_relative.value, 1 << NORMAL_BITS)
+
+
 def scaled(value: Decimal, units: int) -> int:
     """`value` in 1/units, rounded to the nearest integer (ties to even)."""
-    with localcontext(_CONTEXT):
+    with localcontext(CONTEXT):
         return int((value * units).to_integral_value())
 
 
@@ -176,14 +182,14 @@ def _log2_spreads(mean_uS: Decimal, devices: Decimal, cycles: Decimal) -> tuple[
 
     The two spreads are sd / mean of two lognormal factors; `mean_uS` is the mean of the product.
     """
-    sds = _log2_sd(devices), _log2_sd(cycles)
+    sds = log2_sd(devices), log2_sd(cycles)
     variance = (1 + devices**2).ln() + (1 + cycles**2).ln()
     mean = _log2(mean_uS * 10**6) - variance / 2 / Decimal(2).ln()
     low, high = (scaled(sd, 1 << NORMAL_BITS) for sd in sds)
     return scaled(mean, 1 << NORMAL_BITS), low, high
 
 
-def _log2_sd(spread: Decimal) -> Decimal:
+def log2_sd(spread: Decimal) -> Decimal:
     """Standard deviation of log2 of a lognormal whose sd / mean is `spread`."""
     return (1 + spread**2).ln().sqrt() / Decimal(2).ln()
 

@@ -1,13 +1,13 @@
-"""One chip: its state file, the keys of its randomness, and the caches of its read path.
+"""One chip: its state file, the keys of its randomness, and what happens to it.
 
-Owns what pulses and conversions do to the non-volatile state; a cached row is dropped when a
-pulse touches it. Knows no DAC code, no limit, no time and no byte pipe. Every conversion sees
-the conductances that `Macro._effective` gives, and no other.
+Owns what pulses and conversions do to the non-volatile state. Knows no DAC code and no limit; of
+time, only at which moment it is told that something happens. What conversions see before noise is
+`lines`' part, noise and codes are `readpath`'s and `multiply`'s.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -15,20 +15,54 @@ from typing import NamedTuple
 import numpy as np
 
 from firmware_protocol.messages import Operation
-from sim_backend import cells, defects, devices, fixedpoint, pulsing, readpath, tables
+from sim_backend import (
+    cells,
+    defects,
+    devices,
+    fixedpoint,
+    pulsing,
+    readpath,
+    tables,
+    technology,
+    thermal,
+)
+from sim_backend.ageing import Ageing
 from sim_backend.cells import CellKeys, Cells, Progress, Pulses, UInt16Array, UInt32Array
 from sim_backend.defects import Defects
-from sim_backend.effective import EffectiveRows, Group, Solution
-from sim_backend.errors import NoSuchBoard
+from sim_backend.effective import Group
+from sim_backend.errors import NoSuchBoard, StateDamaged
 from sim_backend.faults.switches import StuckLines
 from sim_backend.fixedpoint import Int64Array, ReadNumbers
+from sim_backend.lines import ChipLines
 from sim_backend.multiply import Inputs, Matrices, Matrix, Products, Rows, Schedule, multiply
 from sim_backend.profile import Profile
 from sim_backend.pulsing import Rules
 from sim_backend.randomness import Stream, child, children
-from sim_backend.readpath import Block, Lines, NoiseKeys
+from sim_backend.readpath import Block, NoiseKeys
 from sim_backend.state import Arrays, ArraySpec, Identity, Layout, StateFile, create, open_state
+from sim_backend.technology import DEFAULT_TECHNOLOGY
+from sim_backend.timing import ReadPlan
 from sim_backend.wires import resistances
+
+_AHEAD = 1024
+"""Single cells that are looked at together for whether a row has aged."""
+
+
+class Sampling(NamedTuple):
+    """A read that is under way: what it measures, through which conductances, and when.
+
+    Attributes
+    ----------
+    effective_ps : (R, columns of the chip) uint32
+        Of its rows, before they aged.
+    """
+
+    block: Block
+    columns: Int64Array
+    effective_ps: UInt32Array
+    range_index: int
+    start_ns: int
+    plan: ReadPlan
 
 
 class Codes(NamedTuple):
@@ -68,6 +102,9 @@ class Macro:
         self._file = open_chip(path, profile, seed, index)
         arrays = self._file.arrays
         self.serial = self._file.identity.serial
+        self.technology = self._file.identity.technology
+        kind = technology.load(self.technology)
+        profile = technology.applied(profile, kind)
         self.cells = _cells(arrays)
         self._arrays = arrays
         key = _chip_key(seed, index, self._file.identity.generation)
@@ -87,53 +124,52 @@ class Macro:
         )
         self._forming = fixedpoint.forming_numbers(profile)
         self._switching = fixedpoint.switching_numbers(profile)
-        self._read = numbers
+        self._noise = fixedpoint.noise(profile)
+        self._read = numbers._replace(noise=self._noise)
         self._stuck = stuck
         self._zero_conversions = profile.converters.zero_conversions.value
         self._tables = tables.load()
-        self._rows = EffectiveRows(self.cells, resistances(profile))
+        self.ageing = Ageing(kind, key, self.cells, arrays, self._tables)
+        self._ranges = len(profile.converters.ranges)
+        self._lines = ChipLines(
+            self.cells, resistances(profile), self.ageing, self._read, self._ranges, stuck
+        )
         self._matrices = Matrices()
-        self._lines: dict[int, Lines] = {}
-        # which solution each row of the lines was prepared from
-        self._prepared_from = np.full((len(profile.converters.ranges), rows), -1, dtype=np.int64)
 
     # --- pulses ------------------------------------------------------------------------------
 
-    def pulse(self, operation: Operation, pulses: Pulses, progress: Progress) -> int:
-        """Fire pulses of one operation; returns how many selected cells were pulsed."""
-        self._rows.forget(pulses.row.tolist())
-        state = self.cells
+    def pulse(
+        self, operation: Operation, pulses: Pulses, ends_ns: list[int], progress: Progress
+    ) -> int:
+        """Fire pulses of one operation, each ending at its own board time.
+
+        Returns how many selected cells were pulsed.
+        """
+        self._lines.forget(pulses.row.tolist())
+        slots = np.array([self.ageing.clock.slot(end_ns) for end_ns in ends_ns], dtype=np.int64)
+        state, masks = self.cells, pulses.masks
         counts = {
             Operation.FORM: state.form_pulses,
             Operation.SET: state.set_pulses,
             Operation.RESET: state.reset_pulses,
-        }
-        if self._stuck is not None:
-            return self._pulse_stuck(self._stuck, operation, counts[operation], pulses, progress)
-        return pulsing.fire(state, counts[operation], pulses, self.rules, progress)
-
-    def _pulse_stuck(
-        self,
-        stuck: StuckLines,
-        operation: Operation,
-        counts: UInt32Array,
-        pulses: Pulses,
-        progress: Progress,
-    ) -> int:
-        """As `pulse`, where some switches do not obey; counts are of what was commanded."""
-        masks = stuck.pulsed(operation, pulses.masks)
-        pulsing.fire(self.cells, counts, pulses._replace(masks=masks), self.rules, progress)
-        for line, correction in stuck.corrections(pulses.masks, masks):
+        }[operation]
+        if self._stuck is None:
+            return pulsing.fire(state, counts, pulses, slots, self.rules, progress)
+        seen = self._stuck.pulsed(operation, masks)
+        pulsing.fire(state, counts, pulses._replace(masks=seen), slots, self.rules, progress)
+        # what is counted is what was commanded
+        for line, correction in self._stuck.corrections(masks, seen):
             np.add.at(counts[:, line], pulses.row, correction)
-        return int(np.bitwise_count(pulses.masks).sum(dtype=np.int64))
+        return int(np.bitwise_count(masks).sum(dtype=np.int64))
 
     def warm_up(self) -> None:
-        """Fire no pulse, so that the kernel is compiled before a host waits for its first one."""
+        """Fire no pulse and age no row, so that kernels are compiled before a host waits."""
         none = np.zeros(0, dtype=np.int64)
         masks = np.zeros((0, self.cells.flags.shape[1] // 8), dtype=np.uint8)
         counts = np.zeros(1, dtype=np.uint16)
         pulses = Pulses(none, none, none, none, none, masks)
-        self.pulse(Operation.FORM, pulses, Progress(counts, counts, 0))
+        self.pulse(Operation.FORM, pulses, [], Progress(counts, counts, 0))
+        self.ageing.factors(none, 0)
 
     @cached_property
     def rules(self) -> Rules:
@@ -145,50 +181,110 @@ class Macro:
 
     # --- conversions -------------------------------------------------------------------------
 
+    def set_temperature(self, clock_ns: int, temperature_mk: int) -> None:
+        """Let the chip stand at this temperature from now on."""
+        self._lines.grow_old()
+        self.ageing.clock.set_temperature(clock_ns, temperature_mk)
+
     def read_through(self, numbers: ReadNumbers) -> None:
-        """Read through another front end from now on; what was cached of the old one is dropped."""
-        self._read = numbers
-        self._lines.clear()
-        self._prepared_from[:] = -1
+        """Read through another front end from now on."""
+        self._read = numbers._replace(noise=self._noise)
+        self._lines.read_through(self._read)
 
-    def block(
-        self, rows: Int64Array, columns: Int64Array, groups: Iterable[Group], range_index: int
-    ) -> Block:
-        """Prepare a read of these rows and columns, each ascending and at least one.
+    def sampling(
+        self, rows: Int64Array, columns: Int64Array, range_index: int, start_ns: int, plan: ReadPlan
+    ) -> Sampling:
+        """Prepare a read of these rows and columns, each ascending and at least one."""
+        groups = plan.rows_of_groups(rows)
+        lines = self._lines.prepared(groups, range_index, start_ns)
+        block = readpath.block(rows, columns, self._counts, lines)
+        effective_ps = self._lines.effective_ps(groups)
+        return Sampling(block, columns, effective_ps, range_index, start_ns, plan)
 
-        `groups` are the rows once more, those sampled at once together.
-        """
-        lines = self._prepared(groups, range_index)
-        return readpath.block(rows, columns, self._counts, lines)
-
-    def read(self, block: Block, start: int, stop: int) -> Codes:
+    def read(self, sampling: Sampling, start: int, stop: int) -> Codes:
         """Measure conversions `start` to `stop` of a read, in the order (read, row, column).
 
-        Each is measured once: the next call must go on where this one stopped.
+        Each is measured once: the next call must go on where this one stopped. Each sees its cell
+        as it is at the board time of its own sampling.
         """
+        block, keys, normal = sampling.block, self._noise_keys, self._tables.normal
         out = np.empty(stop - start, dtype=np.uint16)
-        saturated = readpath.read(start, stop, block, self._noise_keys, self._tables.normal, out)
+        saturated = 0
+        for first, last in self._unchanging(sampling, start, stop):
+            codes = out[first - start : last - start]
+            saturated += readpath.read(first, last, block, keys, normal, codes)
         rows, width = block.level.shape
         reads, rest = divmod(stop, rows * width)
         partial = np.clip(rest - np.arange(rows) * width, 0, width)
         self._counts[block.rows] = block.counts + (reads * width + partial).astype(np.uint64)
         return Codes(out, saturated)
 
-    def read_points(self, rows: Int64Array, columns: Int64Array, range_index: int) -> Codes:
-        """Measure single cells, in the order given; each row is sampled alone."""
-        lines = self._prepared([(row,) for row in np.unique(rows).tolist()], range_index)
+    def _unchanging(
+        self, sampling: Sampling, start: int, stop: int
+    ) -> Generator[tuple[int, int], None, None]:
+        """Cut a part of a read where rows have aged, and prepare them as they then are."""
+        block, width = sampling.block, len(sampling.columns)
+        until_ns = self._lines.until_ns(sampling.range_index)
+        length = len(block.rows) * width
+        done = start
+        while done < stop:
+            # no row comes twice in a read, so that all its rows can be prepared ahead
+            read = done // length
+            end = min(stop, (read + 1) * length)
+            at = np.arange((done - read * length) // width, -((read * length - end) // width))
+            begin_ns = sampling.start_ns + sampling.plan.sampled_ns(read, at)
+            end_ns = begin_ns + (width - 1) * sampling.plan.step_ns
+            aged = end_ns >= until_ns[block.rows[at]]
+            if aged.any():
+                self._prepare_again(sampling, at[aged], begin_ns[aged])
+            yield done, end
+            done = end
+
+    def _prepare_again(self, sampling: Sampling, at: Int64Array, begin_ns: Int64Array) -> None:
+        """Prepare some rows of a read, each column as it is when it is sampled."""
+        block, columns, range_index = sampling.block, sampling.columns, sampling.range_index
+        offsets_ns = np.zeros(self.cells.flags.shape[1], dtype=np.int64)
+        offsets_ns[columns] = np.arange(len(columns)) * sampling.plan.step_ns
+        rows = block.rows[at]
+        effective_ps, times_ns = sampling.effective_ps[at], begin_ns[:, None] + offsets_ns
+        self._lines.prepare(rows, effective_ps, range_index, times_ns)
+        lines = self._lines.of(range_index)
+        if block.level is not lines.level:
+            cut = np.ix_(rows, columns)
+            block.level[at], block.spread[at] = lines.level[cut], lines.spread[cut]
+
+    def read_points(
+        self, rows: Int64Array, columns: Int64Array, range_index: int, times_ns: Int64Array
+    ) -> Codes:
+        """Measure single cells, in the order given, each row alone and at its own board time."""
+        keys, normal = self._noise_keys, self._tables.normal
+        until_ns = self._lines.until_ns(range_index)
         out = np.empty(len(rows), dtype=np.uint16)
-        saturated = readpath.read_points(
-            rows, columns, self._counts, lines, self._noise_keys, self._tables.normal, out
-        )
+        start, saturated = 0, 0
+        while start < len(rows):
+            ahead = slice(start, start + _AHEAD)
+            alone = [(row,) for row in np.unique(rows[ahead]).tolist()]
+            lines = self._lines.prepared(alone, range_index, int(times_ns[start]))
+            changed = times_ns[ahead] >= until_ns[rows[ahead]]
+            changed[0] = False  # prepared for this very moment
+            stop = start + (int(changed.argmax()) if changed.any() else len(changed))
+            part = slice(start, stop)
+            saturated += readpath.read_points(
+                rows[part], columns[part], self._counts, lines, keys, normal, out[part]
+            )
+            start = stop
         return Codes(out, saturated)
 
     def measure_zeros(
-        self, rows: Int64Array, groups: Iterable[Group], conversions: int, range_index: int
+        self,
+        rows: Int64Array,
+        groups: Iterable[Group],
+        conversions: int,
+        range_index: int,
+        clock_ns: int,
     ) -> UInt32Array:
-        """Sum dark conversions of each row; see `block` for the groups."""
-        # a line that is stuck at the read voltage is not dark
-        lines = self._prepared(groups, range_index) if self._stuck else self._lines_of(range_index)
+        """Sum dark conversions of each row; `groups` are the rows, those sampled at once together."""
+        lines = self._lines.dark(groups, range_index, clock_ns)
         sums = np.empty(len(rows), dtype=np.uint32)
         keys, normal = self._noise_keys, self._tables.normal
         readpath.read_dark(rows, conversions, self._counts, lines, keys, normal, sums)
@@ -204,33 +300,60 @@ class Macro:
 
     # --- multiplying -------------------------------------------------------------------------
 
-    def multiply(self, schedule: Schedule, inputs: Inputs, first: int, columns: int) -> Products:
+    def multiply(
+        self, schedule: Schedule, inputs: Inputs, columns: slice, start_ns: int, vector_ns: int
+    ) -> Products:
         """Run a schedule; the zeros of its rows were measured.
 
         Parameters
         ----------
         inputs : Inputs
-        first, columns : int
-            The columns of the inputs; bit lines outside are at ground.
+        columns : slice
+            Those of the inputs; bit lines outside are at ground.
+        start_ns, vector_ns : int
+            When the first vector begins, and how long each takes. A vector sees its cells as they
+            are when it begins.
         """
-        window = slice(first, first + columns)
+        vectors = len(inputs.planes)
+        done, parts = 0, list[Products]()
+        while done < vectors:
+            clock_ns = start_ns + done * vector_ns
+            groups = set(schedule.groups)
+            until_ns = min(self._lines.aged(group, clock_ns).until_ns for group in groups)
+            stop = min(vectors, done - (clock_ns - until_ns) // vector_ns)
+            part = inputs._replace(planes=inputs.planes[done:stop])
+            parts.append(self._multiply_unchanged(schedule, part, columns, clock_ns))
+            done = stop
+        return Products(
+            np.concatenate([part.sums for part in parts]), sum(part.saturated for part in parts)
+        )
+
+    def _multiply_unchanged(
+        self, schedule: Schedule, inputs: Inputs, columns: slice, clock_ns: int
+    ) -> Products:
+        """The same for vectors between which no cell ages."""
 
         def matrix_of(start: int, stop: int) -> Matrix:
             return self._matrices.of(
-                schedule, slice(start, stop), window, self._effective, self._read.noise, self._stuck
+                schedule,
+                slice(start, stop),
+                columns,
+                lambda group: self._lines.aged(group, clock_ns).solution,
+                self._noise,
+                self._stuck,
             )
 
         rows = Rows(
-            dark=np.stack([self._lines_of(r).dark for r in range(len(self._prepared_from))]),
+            dark=np.stack([self._lines.of(index).dark for index in range(self._ranges)]),
             zero=(self._arrays["zero_sums"].astype(np.int64) + self._zero_conversions // 2)
             // self._zero_conversions,
             counts=self._counts.copy(),
         )
+        vectors, planes, _ = inputs.planes.shape
         if self._stuck is not None:
-            inputs = inputs.with_one_more(columns)
+            inputs = inputs.with_one_more(columns.stop - columns.start)
         keys, normal = self._noise_keys, self._tables.normal
         products = multiply(schedule, matrix_of, inputs, rows, keys, self._read, normal)
-        vectors, planes, _ = inputs.planes.shape
         self._counts[:] += schedule.conversions(len(self._counts)) * np.uint64(vectors * planes)
         return products
 
@@ -266,50 +389,28 @@ class Macro:
     def _counts(self) -> readpath.UInt64Array:
         return self._arrays["conversions"]
 
-    def _effective(self, group: Group) -> Solution:
-        """Effective conductances of rows that are sampled at once: what every conversion sees."""
-        return self._rows.of(group)
-
-    def _prepared(self, groups: Iterable[Group], range_index: int) -> Lines:
-        """Lines of a range, up to date for the rows of these groups."""
-        lines = self._lines_of(range_index)
-        prepared_from = self._prepared_from[range_index]
-        for group in groups:
-            solution = self._effective(group)
-            stale = prepared_from[list(group)] != solution.number
-            if stale.any():
-                numbers = np.array(group, dtype=np.int64)
-                rows_ps = solution.effective_ps
-                if self._stuck is not None:
-                    rows_ps = self._stuck.measured_ps(rows_ps)
-                readpath.prepare(numbers, range_index, rows_ps, self._read, lines)
-                if self._stuck is not None and self._stuck.driven:
-                    # a line that is always driven reads the same beside any other, or beside none
-                    lines.dark[numbers] = lines.level[numbers, self._stuck.driven[0]]
-                prepared_from[numbers] = solution.number
-        return lines
-
-    def _lines_of(self, range_index: int) -> Lines:
-        """Lines of a range; of their cells, only those of prepared rows mean something."""
-        lines = self._lines.get(range_index)
-        if lines is None:
-            shape = self.cells.flags.shape
-            lines = self._lines[range_index] = Lines(
-                level=np.zeros(shape, dtype=np.int32),
-                spread=np.zeros(shape, dtype=np.int32),
-                dark=np.zeros(shape[0], dtype=np.int32),
-                dark_spread=self._read.adc_noise,
-                top=self._read.top,
-                transfer=self._read.transfer,
-            )
-            readpath.prepare_dark(range_index, self._read, lines.dark)
-        return lines
-
 
 def make_chip(
-    path: Path, profile: Profile, seed: int, index: int, generation: int, faults: Defects
+    path: Path,
+    profile: Profile,
+    seed: int,
+    index: int,
+    generation: int,
+    faults: Defects,
+    kind: str = DEFAULT_TECHNOLOGY,
 ) -> None:
-    """Write the state file of a fresh chip, replacing the one that is there."""
+    """Write the state file of a fresh chip, replacing the one that is there.
+
+    Parameters
+    ----------
+    kind : str
+        Its technology.
+
+    Raises
+    ------
+    NoSuchTechnology
+        There is none of that name.
+    """
     key = _chip_key(seed, index, generation)
     numbers = fixedpoint.forming_numbers(profile)
 
@@ -319,7 +420,7 @@ def make_chip(
         cells.fill_unformed(state.conductance_ps, unformed, numbers, tables.load())
         defects.place(faults, key, numbers.shorted_ps, state.conductance_ps, state.flags)
 
-    identity = _identity(profile, seed, index, generation)
+    identity = _identity(profile, seed, index, generation, kind)
     create(path, identity, _layout(profile), fill)
 
 
@@ -327,7 +428,12 @@ def open_chip(
     path: Path, profile: Profile, seed: int, index: int, *, writable: bool = True
 ) -> StateFile:
     """Open a chip's state file; see `state.open_state`."""
-    return open_state(path, _identity(profile, seed, index, 0), _layout(profile), writable=writable)
+    wanted = _identity(profile, seed, index, 0, DEFAULT_TECHNOLOGY)
+    file = open_state(path, wanted, _layout(profile), writable=writable)
+    kind, digest = file.identity.technology, file.identity.technology_digest
+    if kind not in technology.names() or technology.load(kind).digest != digest:
+        raise StateDamaged(f"{path} belongs to another technology {kind} than there is now.")
+    return file
 
 
 class ChipTruth(NamedTuple):
@@ -335,7 +441,7 @@ class ChipTruth(NamedTuple):
 
     Attributes
     ----------
-    serial : str
+    serial, technology : str
     form_pulses_min, form_pulses_max : int
         Over the cells.
     form_pulses_total, set_pulses, reset_pulses : int
@@ -352,6 +458,7 @@ class ChipTruth(NamedTuple):
     """
 
     serial: str
+    technology: str
     form_pulses_min: int
     form_pulses_max: int
     form_pulses_total: int
@@ -371,6 +478,7 @@ def truth(file: StateFile) -> ChipTruth:
     state = _cells(file.arrays)
     return ChipTruth(
         serial=file.identity.serial,
+        technology=file.identity.technology,
         form_pulses_min=int(state.form_pulses.min()),
         form_pulses_max=int(state.form_pulses.max()),
         form_pulses_total=int(state.form_pulses.sum(dtype=np.uint64)),
@@ -386,7 +494,7 @@ def truth(file: StateFile) -> ChipTruth:
     )
 
 
-def _identity(profile: Profile, seed: int, index: int, generation: int) -> Identity:
+def _identity(profile: Profile, seed: int, index: int, generation: int, kind: str) -> Identity:
     return Identity(
         kind="chip",
         seed=seed,
@@ -395,6 +503,8 @@ def _identity(profile: Profile, seed: int, index: int, generation: int) -> Ident
         profile=profile.name,
         profile_digest=profile.digest,
         serial=f"R40-{seed}-{index}-{generation}",
+        technology=kind,
+        technology_digest=technology.load(kind).digest,
     )
 
 
@@ -407,9 +517,11 @@ def _layout(profile: Profile) -> Layout:
         "set_pulses": ArraySpec("<u4", (rows, columns)),
         "reset_pulses": ArraySpec("<u4", (rows, columns)),
         "cycles": ArraySpec("<u4", (rows, columns)),
+        "changed_slot": ArraySpec("<u8", (rows, columns)),
         "conversions": ArraySpec("<u8", (rows,)),
         "zero_sums": ArraySpec("<u4", (len(profile.converters.ranges), rows)),
         "switch_loads": ArraySpec("<u8", (1,)),
+        **thermal.LAYOUT,
     }
 
 

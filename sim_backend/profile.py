@@ -246,9 +246,11 @@ class Limits(_Part):
 
 
 class Environment(_Part):
-    """Where the board stands when it is first switched on."""
+    """Where the board stands when it is first switched on, and where it may be brought."""
 
     temperature_k: Fact[Positive]
+    temperature_min_k: Fact[Positive]
+    temperature_max_k: Fact[Positive]
 
 
 class Profile(_Part):
@@ -275,8 +277,7 @@ class Profile(_Part):
     @property
     def digest(self) -> str:
         """SHA-256 over names and values; sources and notes may change without changing it."""
-        values = _values(self.model_dump())
-        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+        return digest_of(self)
 
 
 @cache
@@ -315,6 +316,12 @@ def parse(text: str, name: str) -> Profile:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise ProfileError(f"Profile {name!r}, {place}: {first['msg']}.") from error
+
+
+def digest_of(part: BaseModel) -> str:
+    """SHA-256 over names and values of a model made of facts, without sources and notes."""
+    values = _values(part.model_dump())
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def _values(part: Any) -> Any:

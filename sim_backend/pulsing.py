@@ -71,7 +71,12 @@ class _Row(NamedTuple):
 
 @kernel
 def fire(
-    cells: Cells, counts: UInt32Array, pulses: Pulses, rules: Rules, progress: Progress
+    cells: Cells,
+    counts: UInt32Array,
+    pulses: Pulses,
+    slots: Int64Array,
+    rules: Rules,
+    progress: Progress,
 ) -> int:
     """Fire pulses, in order; returns how many selected cells were pulsed.
 
@@ -83,6 +88,8 @@ def fire(
     ----------
     counts : (rows, columns) uint32
         The counters of this operation: `form_pulses`, `set_pulses` or `reset_pulses` of `cells`.
+    slots : (n,) int64
+        Slot of the chip's thermal clock in which each pulse ends.
     """
     columns = cells.flags.shape[1]
     scratch = _Row(
@@ -102,7 +109,7 @@ def fire(
     width_ns, octaves = 1, 0
     for n in range(len(pulses.row)):
         store_ordered(progress.started, progress.slot, n + 1)
-        row = pulses.row[n]
+        row, slot = pulses.row[n], slots[n]
         if pulses.width_ns[n] != width_ns:
             width_ns = pulses.width_ns[n]
             octaves = log2(width_ns)
@@ -112,7 +119,8 @@ def fire(
         for change in (_FORMS, _SETS, _RESETS):
             if (lowest_uv if change == _RESETS else -highest_uv) < 0:
                 longer = octaves - (forming_octaves if change == _FORMS else switching_octaves)
-                _change(change, cells, row, longer, pulses.compliance_na[n], rules, scratch)
+                compliance_na = pulses.compliance_na[n]
+                _change(change, cells, row, slot, longer, compliance_na, rules, scratch)
         store_ordered(progress.finished, progress.slot, n + 1)
     return pulsed
 
@@ -143,6 +151,7 @@ def _change(
     change: int,
     cells: Cells,
     row: Integer,
+    slot: Integer,
     longer: Integer,
     compliance_na: Integer,
     rules: Rules,
@@ -182,6 +191,7 @@ def _change(
     ratio = (compliance_na << RATIO_BITS) // forming.reference_compliance_na
     _levels(spread, 1 << RATIO_BITS if change == _RESETS else ratio, rules.tables, scratch)
     _fail(scratch.bits, chance, scratch.change)
+    _date(slot, scratch.change, cells.changed_slot[row])
     _take(scratch.level_ps, scratch.change, cells.conductance_ps[row])
     if change == _SETS:
         for column in range(flags.size):
@@ -266,6 +276,15 @@ def _take(level_ps: UInt32Array, change: BoolArray, conductance_ps: UInt32Array)
     for column in range(change.size):
         before_ps, now_ps = conductance_ps[column], level_ps[column]
         conductance_ps[column] = now_ps if change[column] else before_ps
+
+
+@kernel
+def _date(slot: Integer, change: BoolArray, changed_slot: UInt64Array) -> None:
+    """Note for the cells of a row that change when they did."""
+    now = np.uint64(slot)
+    for column in range(change.size):
+        before = changed_slot[column]
+        changed_slot[column] = now if change[column] else before
 
 
 @kernel

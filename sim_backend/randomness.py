@@ -56,6 +56,12 @@ class Stream(IntEnum):
     """(chip, cell with its FORM and SET count) -> level of that pulse, and whether it fails."""
     RESET = 13
     """(chip, cell with its RESET count) -> the same."""
+    RELAXATION = 14
+    """(chip, cell, how often it was switched, knot of its age) -> path of its relaxation."""
+    TRAP = 15
+    """(chip, cell) -> whether it jumps between two levels, how far and how often."""
+    TELEGRAPH = 16
+    """(chip, cell, telegraph slot) -> whether its state is drawn anew, and as what."""
     DAC = 20
     """(board, rail, kind of error) -> the error of a DAC channel."""
     DAC_REFERENCE = 21

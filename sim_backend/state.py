@@ -37,6 +37,8 @@ _HEADER = np.dtype(
         ("profile", "S32"),
         ("profile_digest", "S64"),
         ("serial", "S32"),
+        ("technology", "S32"),
+        ("technology_digest", "S64"),
         ("checksum", "<u4"),
     ]
 )
@@ -58,7 +60,8 @@ Layout = Mapping[str, ArraySpec]
 class Identity:
     """What a state file belongs to; a file is opened only for the identity it was made with.
 
-    `generation` counts the chips that were in a socket, from 0; it is read, not demanded.
+    `generation` counts the chips that were in a socket, from 0; it is read, not demanded, as is the
+    technology, which is empty for a board.
     """
 
     kind: str
@@ -68,6 +71,8 @@ class Identity:
     profile: str
     profile_digest: str
     serial: str
+    technology: str = ""
+    technology_digest: str = ""
 
 
 @dataclass(frozen=True)
@@ -113,7 +118,8 @@ def open_state(path: Path, wanted: Identity, layout: Layout, *, writable: bool =
     Parameters
     ----------
     wanted : Identity
-        What the file must belong to; its generation and serial number are taken from the file.
+        What the file must belong to; its generation, serial number and technology are taken from
+        the file.
     writable : bool
         False gives read-only arrays, which follow what another process writes.
 
@@ -151,6 +157,8 @@ def _identity(path: Path, memory: mmap.mmap, wanted: Identity) -> Identity:
         profile=header["profile"].decode(),
         profile_digest=header["profile_digest"].decode(),
         serial=header["serial"].decode(),
+        technology=header["technology"].decode(),
+        technology_digest=header["technology_digest"].decode(),
     )
     for fact in ("kind", "seed", "chip", "profile", "profile_digest"):
         value, expected = getattr(found, fact), getattr(wanted, fact)
@@ -166,6 +174,7 @@ def _header(identity: Identity, size: int) -> np.ndarray[Any, np.dtype[Any]]:
     row["kind"], row["seed"], row["chip"] = identity.kind.encode(), identity.seed, identity.chip
     row["generation"], row["serial"] = identity.generation, identity.serial.encode()
     row["profile"], row["profile_digest"] = identity.profile, identity.profile_digest
+    row["technology"], row["technology_digest"] = identity.technology, identity.technology_digest
     row["checksum"] = _checksum(row)
     return header
 

@@ -58,6 +58,10 @@ class ReadPlan:
         into = self.load_ns + column * self.step_ns if column else 0
         return reads * self.read_ns + int(self.group[row]) * self.group_ns + into
 
+    def sampled_ns(self, read: int, at: Int64Array) -> Int64Array:
+        """From the beginning to when the first cell of each of these rows is sampled in a read."""
+        return read * self.read_ns + self.group[at] * self.group_ns + self.load_ns
+
     def after_ns(self, conversion: int) -> int:
         """From the beginning to the end of conversion n."""
         line, column = divmod(conversion, self.columns)
@@ -92,11 +96,19 @@ class Timing:
         """Pulses, one after the other: switches, rails, word line."""
         return int(width_ns.sum()) + len(width_ns) * (self.load_ns + self.dac_settle_ns)
 
+    def pulse_ends_ns(self, width_ns: Int64Array) -> Int64Array:
+        """From the beginning to the end of each pulse."""
+        return np.cumsum(width_ns + self.load_ns + self.dac_settle_ns)
+
     def read(self, rows: Int64Array, columns: int, range_index: int) -> ReadPlan:
         """Plan a read of ascending rows."""
         group = self.groups(rows)
         step_ns = self.settle_ns[range_index] + self.conversion_ns
         return ReadPlan(group, int(group[-1]) + 1, columns, self.load_ns, step_ns)
+
+    def point_times_ns(self, count: int, range_index: int) -> Int64Array:
+        """From the beginning to when each of single cells is sampled."""
+        return np.arange(count) * self.points_ns(1, range_index) + self.load_ns
 
     def points_ns(self, count: int, range_index: int) -> int:
         """Single cells, one after the other."""

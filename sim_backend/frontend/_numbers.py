@@ -21,7 +21,6 @@ from sim_backend.frontend._dac import RailDac, rail_nv
 from sim_backend.frontend._draw import Amplifier, References
 from sim_backend.profile import Profile
 from sim_backend.randomness import board_key
-from sim_backend.tables import NORMAL_BITS
 
 _BILLION = 10**9
 _CODE_HALF = 1 << (CODE_BITS - 1)
@@ -122,7 +121,7 @@ def front_end(profile: Profile, seed: int, temperature_mk: int) -> FrontEnd:
     read = ReadNumbers(
         gain=np.array(gain, dtype=np.int64),
         offset=np.array([[one.offset for one in own] for own in amplifiers], dtype=np.int64),
-        noise=scaled(profile.reading.noise_relative.value, 1 << NORMAL_BITS),
+        noise=noise(profile),
         adc_noise=scaled(facts.adc_noise_codes.value, 1 << CODE_BITS),
         pedestal=facts.pedestal.value,
         top=(1 << facts.adc_bits.value) - 1,

@@ -56,7 +56,9 @@ def fresh(flags: np.ndarray | None = None) -> Cells:
     def zeros(dtype: type) -> np.ndarray:
         return np.zeros((ROWS, COLUMNS), dtype)
 
-    state = Cells(zeros(np.uint32), zeros(np.uint8), *(zeros(np.uint32) for _ in range(4)))
+    state = Cells(
+        zeros(np.uint32), zeros(np.uint8), *(zeros(np.uint32) for _ in range(4)), zeros(np.uint64)
+    )
     cells.fill_unformed(state.conductance_ps, np.uint64(child(9, 3)), FORMING, TABLES)
     if flags is not None:
         state.flags[:] = flags

@@ -112,7 +112,9 @@ def fresh(flags: np.ndarray | None = None, cycles: np.ndarray | None = None) -> 
     def zeros(dtype: type) -> np.ndarray:
         return np.zeros((ROWS, COLUMNS), dtype)
 
-    state = Cells(zeros(np.uint32), zeros(np.uint8), *(zeros(np.uint32) for _ in range(4)))
+    state = Cells(
+        zeros(np.uint32), zeros(np.uint8), *(zeros(np.uint32) for _ in range(4)), zeros(np.uint64)
+    )
     cells.fill_unformed(state.conductance_ps, np.uint64(child(9, 3)), FORMING, TABLES)
     if flags is not None:
         state.flags[:] = flags
@@ -145,7 +147,8 @@ def pulses_of(rows: list[Row]) -> Pulses:
 
 
 def fired(state: Cells, operation: str, rows: list[Row]) -> int:
-    return fire(state, getattr(state, operation), pulses_of(rows), RULES, progress())
+    slots = np.zeros(len(rows), np.int64)
+    return fire(state, getattr(state, operation), pulses_of(rows), slots, RULES, progress())
 
 
 def same(a: Cells, b: Cells) -> bool:
@@ -168,7 +171,8 @@ def test_pulses_equal_the_reference_bit_for_bit(frames: list[tuple[str, list[Row
     compiled, expected = fresh(flags, cycles), fresh(flags, cycles)
     for operation, rows in frames:
         pulses, noted = pulses_of(rows), progress()
-        pulsed = fire(compiled, getattr(compiled, operation), pulses, RULES, noted)
+        slots = np.zeros(len(pulses.row), np.int64)
+        pulsed = fire(compiled, getattr(compiled, operation), pulses, slots, RULES, noted)
         assert pulsed == reference_fire(expected, operation, pulses)
         assert noted.started[1] == noted.finished[1] == len(rows)
     assert same(compiled, expected)
@@ -242,7 +246,9 @@ def test_a_virgin_cell_is_formed_by_its_breakdown_voltage_whatever_the_operation
 def test_progress_is_in_memory_while_the_kernel_runs():
     """What a kill would leave behind must be there at every moment, not when the loop ends."""
     count, columns = 65_000, 4096  # some tenths of a second
-    zeros = [np.zeros((1, columns), dtype) for dtype in ("<u4", "u1", "<u4", "<u4", "<u4", "<u4")]
+    zeros = [
+        np.zeros((1, columns), dtype) for dtype in ("<u4", "u1", "<u4", "<u4", "<u4", "<u4", "<u8")
+    ]
     state = Cells(*zeros)
     wide = devices((1, columns), KEYS, FORMING, NUMBERS, TABLES)
     below_uv = np.full(count, 2_000_000)
@@ -256,7 +262,8 @@ def test_progress_is_in_memory_while_the_kernel_runs():
     )
     noted = progress()
     seen: set[int] = set()
-    arguments = (state, state.form_pulses, pulses, RULES._replace(devices=wide), noted)
+    rules, slots = RULES._replace(devices=wide), np.zeros(count, np.int64)
+    arguments = (state, state.form_pulses, pulses, slots, rules, noted)
     kernel = threading.Thread(target=fire, args=arguments)
     kernel.start()
     while kernel.is_alive():

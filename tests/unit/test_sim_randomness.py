@@ -47,6 +47,9 @@ def test_numbering_of_streams_is_part_of_the_bits():
         "LIFETIME": 11,
         "SET": 12,
         "RESET": 13,
+        "RELAXATION": 14,
+        "TRAP": 15,
+        "TELEGRAPH": 16,
     }
 
 
