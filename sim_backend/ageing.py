@@ -93,7 +93,7 @@ class Ageing:
         self._numbers = relaxation.numbers(technology.relaxation)
         self._telegraph = telegraph.numbers(technology.telegraph)
         rows, columns = cells.flags.shape
-        self._traps = telegraph.traps((rows, columns), self._keys.trap, self._telegraph, tables)
+        self.traps = telegraph.traps((rows, columns), self._keys.trap, self._telegraph, tables)
 
     def factors(self, rows: Int64Array, times_ns: Int64Array | int) -> Factors:
         """Factors of whole rows.
@@ -107,7 +107,7 @@ class Ageing:
         """
         shape = (len(rows), self._cells.flags.shape[1])
         # a chip without traps has one telegraph slot for ever
-        slot_ns = self._telegraph.slot_ns if self._traps.step.size else FOREVER
+        slot_ns = self._telegraph.slot_ns if self.traps.step.size else FOREVER
         if isinstance(times_ns, int):
             slots = np.full(shape, self.clock.slot(times_ns), dtype=np.int64)
             states = np.full(shape, times_ns // slot_ns, dtype=np.int64)
@@ -123,7 +123,7 @@ class Ageing:
             self._keys,
             self._numbers,
             self._normal,
-            self._traps,
+            self.traps,
             self._telegraph.high,
             self.clock.conductance_factor,
             values,

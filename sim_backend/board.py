@@ -8,6 +8,7 @@ firmware's. Speaks the board's units: row numbers, microvolt, nanosecond.
 from __future__ import annotations
 
 from collections.abc import Generator
+from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, NoReturn
@@ -48,8 +49,9 @@ from sim_backend.timing import Timing
 DEFAULT_PROFILE = "rram40_256k"
 MAX_SEED = (1 << 32) - 1
 MAX_CHIPS = 64
-LAST_NS = 1 << 62
-"""Where board time ends: 146 years."""
+_ZERO_C_IN_K = Decimal("273.15")
+LAST_NS = 1 << 61
+"""Where board time ends: 73 years."""
 
 
 class ReadPart(NamedTuple):
@@ -125,6 +127,8 @@ class SimulatedBoard:
             self._front = front_end(self.profile, seed, self.temperature_mk)
             self.outcomes = OutcomeRing(self._file.arrays)
             self.timing = Timing.of(self.profile)
+            self.reading = False
+            """Whether a read has begun and not ended."""
             self.registers = Registers.of(self.profile, chips)
             self.chips = [self._open_chip(index) for index in range(chips)]
             self.chips[0].warm_up()
@@ -201,7 +205,8 @@ class SimulatedBoard:
         low_k, high_k = limits.temperature_min_k.value, limits.temperature_max_k.value
         if not low_k * 1000 <= temperature_mk <= high_k * 1000:
             raise OutOfRange(
-                f"The board's temperature can be {low_k} K to {high_k} K, "
+                f"The board's temperature can be {low_k} K to {high_k} K "
+                f"({low_k - _ZERO_C_IN_K} to {high_k - _ZERO_C_IN_K} degC), "
                 f"not {temperature_mk / 1000:g} K."
             )
         # the board first: should this end here, the chips follow when the board is opened
@@ -308,21 +313,25 @@ class SimulatedBoard:
         part = words - words % len(columns) if words > len(columns) else words
         total = reads * len(rows) * len(columns)
         stop = 0
-        while stop < total:
-            start, stop = stop, min(stop + part, total)
-            codes, saturated = macro.read(sampling, start, stop)
-            if self._converter_faults is not None:
-                numbers = np.arange(start, stop) // len(columns)
-                lines = range(start // len(columns), (stop - 1) // len(columns) + 1)
-                times_ns = [start_ns + plan.before_ns(line * len(columns)) for line in lines]
-                codes, saturated = self._converter_faults.spoil(
-                    codes,
-                    rows[numbers % len(rows)],
-                    range_index,
-                    [times_ns[line] for line in (numbers - lines.start).tolist()],
-                )
-            self.clock_ns = max(self.clock_ns, start_ns + plan.after_ns(stop - 1))
-            yield ReadPart(start, start_ns + plan.before_ns(start), codes, saturated)
+        self.reading = True
+        try:
+            while stop < total:
+                start, stop = stop, min(stop + part, total)
+                codes, saturated = macro.read(sampling, start, stop)
+                if self._converter_faults is not None:
+                    numbers = np.arange(start, stop) // len(columns)
+                    lines = range(start // len(columns), (stop - 1) // len(columns) + 1)
+                    times_ns = [start_ns + plan.before_ns(line * len(columns)) for line in lines]
+                    codes, saturated = self._converter_faults.spoil(
+                        codes,
+                        rows[numbers % len(rows)],
+                        range_index,
+                        [times_ns[line] for line in (numbers - lines.start).tolist()],
+                    )
+                self.clock_ns = max(self.clock_ns, start_ns + plan.after_ns(stop - 1))
+                yield ReadPart(start, start_ns + plan.before_ns(start), codes, saturated)
+        finally:
+            self.reading = False
         self._select(chip, columns[-1:], reads * plan.groups * len(columns))
 
     def read_points(
@@ -407,10 +416,10 @@ def inspect(
     serial = board_serial(seed, chips)
     if not 0 <= index < chips:
         raise NoSuchBoard(f"{serial} has no chip {index}, only 0 to {chips - 1}.")
-    path = chip_path(root / serial, index)
-    return macro.truth(
-        macro.open_chip(path, profile.load(profile_name), seed, index, writable=False)
-    )
+    facts = profile.load(profile_name)
+    file = macro.open_chip(chip_path(root / serial, index), facts, seed, index, writable=False)
+    board = _open_board(root / serial, facts, seed, chips, writable=False).arrays
+    return macro.truth(file, int(board["clock_ns"][0]), int(board["temperature_mk"][0]))
 
 
 def board_serial(seed: int, chips: int) -> str:
@@ -468,7 +477,9 @@ def _hold(folder: Path, serial: str) -> FileLock:
     return lock
 
 
-def _open_board(folder: Path, profile: Profile, seed: int, chips: int) -> StateFile:
+def _open_board(
+    folder: Path, profile: Profile, seed: int, chips: int, *, writable: bool = True
+) -> StateFile:
     path = folder / "board.state"
     identity = Identity(
         kind="board",
@@ -491,6 +502,6 @@ def _open_board(folder: Path, profile: Profile, seed: int, chips: int) -> StateF
     def fill(arrays: state.Arrays) -> None:
         arrays["temperature_mk"][0] = start_mk
 
-    if not path.exists():
+    if writable and not path.exists():
         state.create(path, identity, layout, fill)
-    return state.open_state(path, identity, layout)
+    return state.open_state(path, identity, layout, writable=writable)

@@ -26,7 +26,7 @@ from sim_backend import (
     technology,
     thermal,
 )
-from sim_backend.ageing import Ageing
+from sim_backend.ageing import Ageing, multiplied
 from sim_backend.cells import CellKeys, Cells, Progress, Pulses, UInt16Array, UInt32Array
 from sim_backend.defects import Defects
 from sim_backend.effective import Group
@@ -191,6 +191,12 @@ class Macro:
         self._read = numbers._replace(noise=self._noise)
         self._lines.read_through(self._read)
 
+    def aged_ps(self, clock_ns: int) -> UInt32Array:
+        """Conductances of all cells, (rows, columns) in pS, as they are at a moment; no wires."""
+        rows = np.arange(len(self.cells.flags))
+        factors = self.ageing.factors(rows, clock_ns).values
+        return multiplied(self.cells.conductance_ps, factors)
+
     def sampling(
         self, rows: Int64Array, columns: Int64Array, range_index: int, start_ns: int, plan: ReadPlan
     ) -> Sampling:
@@ -283,7 +289,7 @@ class Macro:
         range_index: int,
         clock_ns: int,
     ) -> UInt32Array:
-        """Sum dark conversions of each row; `groups` are the rows, those sampled at once together."""
+        """Sum dark conversions of each row; `groups` are the rows that are sampled at once."""
         lines = self._lines.dark(groups, range_index, clock_ns)
         sums = np.empty(len(rows), dtype=np.uint32)
         keys, normal = self._noise_keys, self._tables.normal
@@ -453,6 +459,11 @@ class ChipTruth(NamedTuple):
     cycles_max : int
         The most that one cell was switched off and on again.
     conversions, switch_loads : int
+    board_time_s, temperature_k : float
+        Of its board.
+    age_s : float
+        Since a pulse last changed a cell, at the technology's reference temperature: time at
+        another temperature counts more or less.
     cells : Cells
         The state itself, read-only; it follows what a serving process does.
     """
@@ -470,12 +481,20 @@ class ChipTruth(NamedTuple):
     cycles_max: int
     conversions: int
     switch_loads: int
+    board_time_s: float
+    temperature_k: float
+    age_s: float
     cells: Cells
 
 
-def truth(file: StateFile) -> ChipTruth:
-    """Sum up an open chip."""
+def truth(file: StateFile, clock_ns: int, temperature_mk: int) -> ChipTruth:
+    """Sum up an open chip, by the clock and temperature of its board."""
     state = _cells(file.arrays)
+    kind = technology.load(file.identity.technology)
+    slot_s = kind.relaxation.slot_s.value
+    clock = thermal.ThermalClock(file.arrays, kind.temperature, fixedpoint.scaled(slot_s, 10**6))
+    changed = (state.flags & cells.FORMED).any()
+    age = clock.slot(clock_ns) - int(state.changed_slot.max()) if changed else 0
     return ChipTruth(
         serial=file.identity.serial,
         technology=file.identity.technology,
@@ -490,6 +509,9 @@ def truth(file: StateFile) -> ChipTruth:
         cycles_max=int(state.cycles.max()),
         conversions=int(file.arrays["conversions"].sum()),
         switch_loads=int(file.arrays["switch_loads"][0]),
+        board_time_s=clock_ns / 1e9,
+        temperature_k=temperature_mk / 1000,
+        age_s=age * float(slot_s),
         cells=state,
     )
 

@@ -70,8 +70,8 @@ def read(
     """Measure conductances of the cells where rows and columns cross, in uS.
 
     Zeros are measured first and subtracted. Without --every, the table shows the mean over the
-    reads; with it, one line a read, with the board's clock. A simulated board's clock counts its
-    own work only: it stands still between the reads.
+    reads; with it, one line a read, with the board's clock. On a simulated board the time between
+    the reads is board time, which nobody waits for.
     """
     from rramhil.cli import _cells
     from rramhil.cli._boards import controlled_board, find_settings, opened_lab
@@ -129,7 +129,7 @@ def _series(
     if not quiet:
         cells = [f"{row},{col}" for row in what.rows for col in what.cols]
         print(f"{'board time s':>14} {'wall s':>9}  uS of cells {_some(cells)}", flush=True)
-    for wall_s, block in read_series(chip, what, reads, every_s):
+    for wall_s, block in read_series(board, chip, what, reads, every_s):
         conductance_uS = to_uS(board, block)
         board_s = block.start_ns / 1e9
         blocks.append(block)

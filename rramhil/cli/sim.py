@@ -1,4 +1,4 @@
-"""`rramhil sim`: serve a simulated board, look into a chip, put in a fresh one."""
+"""`rramhil sim`: serve a simulated board, look into a chip, put in a fresh one, let time pass."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ from rramhil.cli._options import (
 if TYPE_CHECKING:
     from rramhil.simulation import ServedBoard, SimulatedBoardName
 
-app = new_app("Serve a simulated board, look into a chip, put in a fresh one.")
+app = new_app("Serve a simulated board, look into a chip, put in a fresh one, let time pass.")
+
+_ZERO_C_IN_K = 273.15
 
 SeedOption = Annotated[
     int | None,
@@ -133,6 +135,10 @@ def inspect(
         "cycles_max": truth.cycles_max,
         "conversions": truth.conversions,
         "switch_loads": truth.switch_loads,
+        "technology": truth.technology,
+        "board_time_s": truth.board_time_s,
+        "temperature_k": truth.temperature_k,
+        "age_s": truth.age_s,
     }
     if as_json:
         print_json(facts)
@@ -147,6 +153,10 @@ def inspect(
         ("cycles a cell", f"at most {truth.cycles_max:,}"),
         ("conversions", f"{truth.conversions:,}"),
         ("switch loads", f"{truth.switch_loads:,}"),
+        ("technology", truth.technology),
+        ("board time", f"{truth.board_time_s:,.3f} s"),
+        ("temperature", f"{truth.temperature_k - _ZERO_C_IN_K:.2f} degC"),
+        ("since the last pulse", f"{truth.age_s:,.2f} s at the reference temperature"),
     )
 
 
@@ -156,6 +166,7 @@ def inspect(
         "rramhil sim replace --chip 0",
         "rramhil sim replace --chip 0 --shorts 20 --dead-rows 3,7 --dead-cols 100:104",
         "rramhil sim replace --chip 0 --stuck-on 50 --stuck-off 50",
+        "rramhil sim replace --chip 0 --technology tech_b",
     ),
 )
 def replace(
@@ -179,6 +190,14 @@ def replace(
     dead_cols: Annotated[
         str | None, typer.Option("--dead-cols", metavar="LINES", help="Broken columns.")
     ] = None,
+    technology: Annotated[
+        str,
+        typer.Option(
+            "--technology",
+            metavar="NAME",
+            help="What its cells are: rram40, tech_a, tech_b, tech_c.",
+        ),
+    ] = "rram40",
     seed: SeedOption = None,
     chips: ChipsOption = None,
     lab: LabOption = None,
@@ -203,12 +222,65 @@ def replace(
         stuck_off=stuck_off,
         dead_rows=_lines(dead_rows, "rows"),
         dead_columns=_lines(dead_cols, "columns"),
+        technology=technology,
     )
     _retire(name, old)
     if as_json:
-        print_json({"chip": chip, "board": name.serial, "serial": fresh, "retired": old})
+        facts = {"chip": chip, "board": name.serial, "serial": fresh, "retired": old}
+        print_json({**facts, "technology": technology})
     else:
         typer.echo(f"Chip {fresh} is in socket {chip} of board {name.serial}; {old} is retired.")
+
+
+@app.command(
+    "advance",
+    epilog=examples(
+        "rramhil sim advance --seconds 1e5",
+        "rramhil sim advance --seconds 1e5 --temperature 85 --seed 7",
+        "rramhil sim advance --temperature 25",
+    ),
+)
+def advance(
+    seconds: Annotated[
+        float, typer.Option("--seconds", metavar="S", help="How much board time passes.")
+    ] = 0.0,
+    temperature: Annotated[
+        float | None,
+        typer.Option(
+            "--temperature", metavar="DEGC", help="At which temperature, in degC; it stays at that."
+        ),
+    ] = None,
+    seed: SeedOption = None,
+    chips: ChipsOption = None,
+    lab: LabOption = None,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Let time pass for a simulated board, without waiting for it.
+
+    A board that `sim serve` serves is asked over the control socket in its folder and moves
+    between two commands; one that nobody uses is moved directly. A sim:// board inside another
+    running program is out of reach (exit code 5).
+    """
+    from rramhil.cli._output import print_json
+    from rramhil.errors import UsageError
+    from rramhil.simulation import advance as move
+
+    if seconds == 0.0 and temperature is None:
+        raise UsageError(
+            "Nothing says what to change.", "Give --seconds S, --temperature DEGC or both."
+        )
+    name = _name(seed, chips, lab)
+    # rounded to mK, which is what the board counts in
+    temperature_k = None if temperature is None else round(temperature + _ZERO_C_IN_K, 3)
+    now = move(name, seconds, temperature_k)
+    if as_json:
+        print_json(now._asdict())
+    else:
+        typer.echo(
+            f"Board {now.board} is at {now.board_time_s:,.3f} s of its time and "
+            f"{now.temperature_k - _ZERO_C_IN_K:.2f} degC."
+        )
 
 
 def _name(seed: int | None, chips: int | None, lab: Path | None) -> SimulatedBoardName:

@@ -1,17 +1,21 @@
-"""What people do to simulated boards from outside: serve one, look inside, put in a fresh chip.
+"""What people do to simulated boards from outside: serve one, look inside, put in a fresh
+chip, let time pass.
 
 Beside the simulated transport the one place that imports `sim_backend`. Its errors end here: they
 become those of `rramhil.errors`.
 """
 
+from rramhil.simulation._advance import Advanced, advance
 from rramhil.simulation._chips import inspect, replace
 from rramhil.simulation._serve import Endpoint, ServedBoard, parse_endpoint
 from rramhil.simulation._which import SimulatedBoardName, named_by
 
 __all__ = [
+    "Advanced",
     "Endpoint",
     "ServedBoard",
     "SimulatedBoardName",
+    "advance",
     "inspect",
     "named_by",
     "parse_endpoint",

@@ -39,6 +39,7 @@ def replace(
     stuck_off: int = 0,
     dead_rows: Sequence[int] = (),
     dead_columns: Sequence[int] = (),
+    technology: str = "rram40",
 ) -> tuple[str, str]:
     """Put a fresh chip of the next generation into a socket.
 
@@ -52,6 +53,8 @@ def replace(
         Cells that form and are never switched off, or are off and never switched on.
     dead_rows, dead_columns : sequence of int
         Broken lines of the fresh chip.
+    technology : str
+        What its cells are: rram40, tech_a, tech_b or tech_c.
 
     Returns
     -------
@@ -65,7 +68,8 @@ def replace(
     NotFound
         There is no such socket.
     UsageError
-        No board has such a seed or so many chips, or the defects do not fit into the array.
+        No board has such a seed or so many chips, the defects do not fit into the array, or there
+        is no such technology.
     LabUnusable
         The state cannot be read or written.
     """
@@ -79,5 +83,5 @@ def replace(
     )
     with errors_of(name), SimulatedBoard(name.root, name.seed, name.chips) as board:
         before = board.chips[chip].serial if 0 <= chip < len(board.chips) else ""
-        board.replace_chip(chip, defects)
+        board.replace_chip(chip, defects, technology)
         return before, board.chips[chip].serial

@@ -51,6 +51,8 @@ def parse_endpoint(text: str) -> Endpoint:
 class ServedBoard:
     """A simulated board and its server; a context manager that releases both.
 
+    Its control socket is in the board's folder as long as it is served.
+
     Parameters
     ----------
     name : SimulatedBoardName
@@ -77,6 +79,12 @@ class ServedBoard:
             wanted = Faults() if faults is None else load(faults)
             self._board = SimulatedBoard(name.root, name.seed, name.chips, faults=wanted)
         self._server = BoardServer(Firmware(self._board), faults=wanted, realtime=realtime)
+        try:
+            with errors_of(name):
+                self._server.offer_control(self._board)
+        except BaseException:
+            self._board.close()
+            raise
         self.serial = self._board.serial
         self._ran = False
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from firmware_protocol.messages import Rail
 from sim_backend.errors import ProfileError
-from sim_backend.fixedpoint import CODE_BITS, GAIN_BITS, Int64Array, ReadNumbers, scaled
+from sim_backend.fixedpoint import CODE_BITS, GAIN_BITS, Int64Array, ReadNumbers, noise, scaled
 from sim_backend.frontend import _draw
 from sim_backend.frontend._adc import transfers
 from sim_backend.frontend._curves import changed

@@ -90,9 +90,7 @@ class Schedule:
 def _turns(row: Int64Array) -> tuple[Int64Array, Int64Array]:
     """Number each row's samples in their order; also how many the row has."""
     order = np.argsort(row, kind="stable")
-    _, first, inverse, count = np.unique(
-        row, return_index=True, return_inverse=True, return_counts=True
-    )
+    _, inverse, count = np.unique(row, return_inverse=True, return_counts=True)
     begins = np.cumsum(count) - count
     turn = np.empty_like(row)
     turn[order] = np.arange(len(row)) - begins[inverse[order]]
