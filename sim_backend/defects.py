@@ -7,7 +7,7 @@ own key, the same every time. A chip has none unless asked.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Annotated
 
 import numpy as np
@@ -50,6 +50,11 @@ class Defects:
     stuck_off_cells: tuple[tuple[int, int], ...] = ()
     dead_rows: tuple[int, ...] = ()
     dead_columns: tuple[int, ...] = ()
+
+    def __add__(self, other: Defects) -> Defects:
+        """Both together."""
+        names = (field.name for field in fields(self))
+        return Defects(**{name: getattr(self, name) + getattr(other, name) for name in names})
 
 
 def place(

@@ -90,6 +90,8 @@ def serve(
         addresses = [] if endpoint is None else [board.listen_tcp(endpoint)]
         addresses += [] if pty is None else [board.open_pty(pty)]
         note(f"Serving simulated board {board.serial}; lab {name.lab_root}.")
+        if faults is not None:
+            note(f"Its faults are those of {faults}.")
         if as_json:
             print_json({"serial": board.serial, "addresses": addresses})
         else:
@@ -198,6 +200,9 @@ def replace(
             help="What its cells are: rram40, tech_a, tech_b, tech_c.",
         ),
     ] = "rram40",
+    faults: Annotated[
+        Path | None, typer.Option("--faults", metavar="FILE", help="TOML with more, in [chip].")
+    ] = None,
     seed: SeedOption = None,
     chips: ChipsOption = None,
     lab: LabOption = None,
@@ -223,6 +228,7 @@ def replace(
         dead_rows=_lines(dead_rows, "rows"),
         dead_columns=_lines(dead_cols, "columns"),
         technology=technology,
+        faults=faults,
     )
     _retire(name, old)
     if as_json:

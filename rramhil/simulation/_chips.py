@@ -8,9 +8,11 @@ import sim_backend.board
 from rramhil.simulation._which import SimulatedBoardName, errors_of
 from sim_backend.board import SimulatedBoard
 from sim_backend.defects import Defects
+from sim_backend.faults import load
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from sim_backend.macro import ChipTruth
 
@@ -40,6 +42,7 @@ def replace(
     dead_rows: Sequence[int] = (),
     dead_columns: Sequence[int] = (),
     technology: str = "rram40",
+    faults: Path | None = None,
 ) -> tuple[str, str]:
     """Put a fresh chip of the next generation into a socket.
 
@@ -55,6 +58,8 @@ def replace(
         Broken lines of the fresh chip.
     technology : str
         What its cells are: rram40, tech_a, tech_b or tech_c.
+    faults : Path, optional
+        TOML file whose `[chip]` says more defects.
 
     Returns
     -------
@@ -73,7 +78,7 @@ def replace(
     LabUnusable
         The state cannot be read or written.
     """
-    defects = Defects(
+    asked = Defects(
         shorted=shorted,
         dead=dead,
         stuck_on=stuck_on,
@@ -81,6 +86,8 @@ def replace(
         dead_rows=tuple(dead_rows),
         dead_columns=tuple(dead_columns),
     )
+    with errors_of(name):
+        defects = asked if faults is None else asked + load(faults).chip
     with errors_of(name), SimulatedBoard(name.root, name.seed, name.chips) as board:
         before = board.chips[chip].serial if 0 <= chip < len(board.chips) else ""
         board.replace_chip(chip, defects, technology)

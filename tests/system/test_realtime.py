@@ -20,6 +20,7 @@ from rramhil.errors import BoardError, LinkLost
 from rramhil.lab import Lab
 from rramhil.programming import Recipe, Step, program
 from sim_backend.board import inspect
+from sim_backend.cells import CellFlag
 from tests.support.boards import served_board
 from tests.support.cli import Cli
 from tests.support.pulses import row_pulses
@@ -145,7 +146,11 @@ def test_the_command_line_serves_in_real_time_and_with_faults(tmp_path: Path) ->
     )
     with cli.served("--tcp", "127.0.0.1:0", "--realtime", "--faults", "faults.toml") as (address,):
         cli("read", "--board", address, "--rows", "0:8", "--cols", "5,9", "--json")
-    cli("sim", "replace", "--stuck-on", "3", "--stuck-off", "4")
+    defects = ["--stuck-on", "3", "--stuck-off", "4", "--faults", "faults.toml"]
+    cli("sim", "replace", *defects)
+    flags = inspect(cli.lab / "simulated", 0, 1, 0).cells.flags
+    assert np.count_nonzero(flags & CellFlag.STUCK) == 7
+    assert (flags[2] & CellFlag.OPEN).all()
     (tmp_path / "faults.toml").write_text('[[board]]\nfault = "slow"\ncommand_s = -1\n')
     refused = cli("sim", "serve", "--tcp", "127.0.0.1:0", "--faults", "faults.toml", code=2)
     assert "command_s is -1: input should be greater than or equal to 0" in refused.stderr

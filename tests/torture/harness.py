@@ -269,6 +269,9 @@ class World:
         expiry_s = self.board.next_expiry_s()
         if expiry_s is not None:
             waits.append(expiry_s)
+        work_s = self.board.next_work_s()
+        if work_s is not None:
+            waits.append(work_s)
         if self.board.busy and self.working:
             waits.append(0.0)
         self.clock.now += max(min(waits), 1e-4)

@@ -7,6 +7,7 @@ import struct
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from firmware_protocol.executor import Pace
 from firmware_protocol.messages import ClearRequest, Command, ErrorCode
 from firmware_protocol.requests import Request
 from tests.torture.harness import CHUNK_WORDS, FAIL, REFUSE, Host, Trouble, World, pulse, read
@@ -56,6 +57,7 @@ def check_stream(host: Host, request: Request) -> None:
     stream_window=st.sampled_from([1, 3, 16]),
     lazy=st.sampled_from([0.0, 0.5, 0.95]),
     lease_s=st.sampled_from([0.5, 60.0]),
+    pace=st.sampled_from([None, Pace(command_s=0.3), Pace(command_s=2.0, board_s=1e7)]),
 )
 def test_whatever_the_link_does_each_command_is_executed_once_and_in_order(
     seed: int,
@@ -65,8 +67,9 @@ def test_whatever_the_link_does_each_command_is_executed_once_and_in_order(
     stream_window: int,
     lazy: float,
     lease_s: float,
+    pace: Pace | None,
 ) -> None:
-    world = World(seed, lazy, lease_limits_s=(1000.0, 1000.0))
+    world = World(seed, lazy, lease_limits_s=(1000.0, 1000.0), pace=pace)
     host = world.host(b"host", trouble, window=window, stream_window=stream_window, lease_s=lease_s)
     assert host.greet().error is None
     host.session._lease_s = lease_s  # heartbeats far more often than retries, a lease that lasts
@@ -178,3 +181,22 @@ def test_whatever_the_link_does_nothing_after_a_failure_is_executed_before_clear
             cleared = host.ask(Command.CLEAR, ClearRequest(halted.sequence).pack())
             assert cleared.error is None
     assert world.recorder.bodies() == todo
+
+
+def test_a_paced_answer_is_held_for_its_time_and_told_at_once_after_abort() -> None:
+    world = World(pace=Pace(command_s=5.0), lease_limits_s=(0.2, 0.2))
+    host = world.controller(lease_s=0.2)
+    began = world.clock.now
+    assert host.ask(Command.PULSE_ROWS, pulse(1)).error is None
+    assert 5.0 <= world.clock.now - began < 5.1
+    held, queued = (host.submit(Command.PULSE_ROWS, pulse(n)) for n in (2, 3))
+    world.run(1.0)
+    assert not world.board.busy
+    began = world.clock.now
+    host.now(Command.ABORT)
+    world.run_until(lambda: host.session.idle)
+    assert world.clock.now - began < 0.1
+    assert held.reply is not None
+    assert queued.error is not None
+    assert queued.error.code == ErrorCode.ABORTED
+    assert world.recorder.bodies() == [pulse(1), pulse(2)]

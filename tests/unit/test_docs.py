@@ -22,6 +22,7 @@ from rramhil.lab.exchange import export_npz
 from rramhil.programming import ProgramResult, dense, load_recipe
 from rramhil.programming.report import Treatment, analyse
 from rramhil.settings import FILE_NAME, resolve
+from sim_backend.faults import load as load_faults
 from sim_backend.profile import Fact, load
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -144,13 +145,17 @@ def test_every_command_is_documented(top: tuple[Any, Any]):
         assert any(line == wanted or line.startswith(f"{wanted} ") for line in written), wanted
 
 
-def test_the_recipe_and_the_settings_of_the_guide_are_read(
+def test_the_faults_the_recipe_and_the_settings_of_the_guide_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     blocks = blocks_of(PROJECT / "docs" / "guide.md", "toml")
     recipes = [block for block in blocks if "[[steps]]" in block]
     settings = [block for block in blocks if "[lab]" in block]
-    assert (len(blocks), len(recipes), len(settings)) == (2, 1, 1)
+    faults = [block for block in blocks if "[[link]]" in block]
+    assert (len(blocks), len(recipes), len(settings), len(faults)) == (3, 1, 1, 1)
+    (tmp_path / "faults.toml").write_text(faults[0], encoding="utf-8")
+    found_faults = load_faults(tmp_path / "faults.toml")
+    assert (len(found_faults.link), len(found_faults.board)) == (2, 2)
     (tmp_path / "recipe.toml").write_text(recipes[0], encoding="utf-8")
     assert len(load_recipe(tmp_path / "recipe.toml").steps) == 2
 
