@@ -22,15 +22,9 @@ from sim_backend import macro, profile, state
 from sim_backend.cells import Progress, Pulses, UInt8Array, UInt16Array, UInt32Array, leading
 from sim_backend.defects import Defects
 from sim_backend.errors import NoSuchBoard, OutOfRange, StateHeld
-from sim_backend.faults import (
-    BrownOut,
-    DeadChannel,
-    DriftingTia,
-    Faults,
-    PowerLost,
-    StuckSwitch,
-)
+from sim_backend.faults import BrownOut, Faults, PowerLost, StuckSwitch
 from sim_backend.faults.converters import converter_faults
+from sim_backend.faults.fitting import refuse_what_is_not_there
 from sim_backend.faults.model import NONE
 from sim_backend.faults.supply import Dip, Supply
 from sim_backend.faults.switches import stuck_lines
@@ -112,7 +106,7 @@ class SimulatedBoard:
         self.profile = profile.load(profile_name)
         self.seed = seed
         self.serial = board_serial(seed, chips)
-        _check_faults(faults, self.profile, chips)
+        refuse_what_is_not_there(faults, self.profile, chips)
         self._faults = faults
         self._supply = Supply(faults.of_board(BrownOut))
         self._converter_faults = converter_faults(faults, self.profile)
@@ -319,14 +313,8 @@ class SimulatedBoard:
                 start, stop = stop, min(stop + part, total)
                 codes, saturated = macro.read(sampling, start, stop)
                 if self._converter_faults is not None:
-                    numbers = np.arange(start, stop) // len(columns)
-                    lines = range(start // len(columns), (stop - 1) // len(columns) + 1)
-                    times_ns = [start_ns + plan.before_ns(line * len(columns)) for line in lines]
-                    codes, saturated = self._converter_faults.spoil(
-                        codes,
-                        rows[numbers % len(rows)],
-                        range_index,
-                        [times_ns[line] for line in (numbers - lines.start).tolist()],
+                    codes, saturated = self._converter_faults.spoil_part(
+                        codes, start, rows, plan, start_ns, range_index
                     )
                 self.clock_ns = max(self.clock_ns, start_ns + plan.after_ns(stop - 1))
                 yield ReadPart(start, start_ns + plan.before_ns(start), codes, saturated)
@@ -440,32 +428,6 @@ def board_serial(seed: int, chips: int) -> str:
 def chip_path(folder: Path, index: int) -> Path:
     """State file of a chip in the folder of its board."""
     return folder / f"chip-{index}.state"
-
-
-def _check_faults(faults: Faults, profile: Profile, chips: int) -> None:
-    """Refuse faults of lines, channels or sockets that the board does not have."""
-    converters = profile.converters
-    channels, ranges = converters.channels.value, len(converters.ranges)
-    codes = 1 << converters.adc_bits.value
-    wanted: list[tuple[str, int, int]] = []
-    for stuck in faults.of_board(StuckSwitch):
-        wanted += [
-            ("stuck_switch.chip", stuck.chip, chips),
-            ("stuck_switch.line", stuck.line, profile.array.columns.value),
-        ]
-    for dead in faults.of_board(DeadChannel):
-        wanted += [
-            ("dead_channel.channel", dead.channel, channels),
-            ("dead_channel.code", dead.code, codes),
-        ]
-    for drift in faults.of_board(DriftingTia):
-        wanted += [
-            ("drifting_tia.channel", drift.channel, channels),
-            ("drifting_tia.range", drift.range, ranges),
-        ]
-    for key, value, count in wanted:
-        if value >= count:
-            raise OutOfRange(f"Fault {key} is {value}: this board has 0 to {count - 1}.")
 
 
 def _hold(folder: Path, serial: str) -> FileLock:

@@ -16,6 +16,7 @@ from sim_backend.cells import UInt16Array, UInt32Array
 from sim_backend.faults.model import DeadChannel, DriftingTia, Faults
 from sim_backend.fixedpoint import CODE_BITS, Int64Array
 from sim_backend.profile import Profile
+from sim_backend.timing import ReadPlan
 
 _NS = 10**9
 
@@ -65,6 +66,33 @@ class ConverterFaults(NamedTuple):
             spoilt[channel == dead] = code
         saturated = int(np.count_nonzero((spoilt == 0) | (spoilt == self.top)))
         return spoilt.astype(np.uint16), saturated
+
+    def spoil_part(
+        self,
+        codes: UInt16Array,
+        first: int,
+        rows: Int64Array,
+        plan: ReadPlan,
+        start_ns: int,
+        range_index: int,
+    ) -> tuple[UInt16Array, int]:
+        """As `spoil`, for the part of a read that begins with conversion `first`.
+
+        A row's conversions have the time at which its sampling begins.
+
+        Parameters
+        ----------
+        rows : (R,) int64
+            All rows of the read.
+        plan : ReadPlan
+            When they are sampled, after `start_ns`.
+        """
+        width = plan.columns
+        line_of = np.arange(first, first + len(codes)) // width
+        lines = range(first // width, int(line_of[-1]) + 1)
+        times_ns = [start_ns + plan.before_ns(line * width) for line in lines]
+        each_ns = [times_ns[line] for line in (line_of - lines.start).tolist()]
+        return self.spoil(codes, rows[line_of % len(rows)], range_index, each_ns)
 
     def spoil_zeros(
         self, sums: UInt32Array, rows: Int64Array, range_index: int, time_ns: int, conversions: int

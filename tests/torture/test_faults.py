@@ -5,9 +5,10 @@ What a fault does is compared with the same operations on a sound board.
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,14 @@ import numpy as np
 import pytest
 
 import rramhil
+from firmware_protocol.framing import FrameDecoder, encode
 from firmware_protocol.messages import (
     BoardState,
     Command,
+    Error,
+    ErrorCode,
+    Flag,
+    HelloReply,
     Operation,
     OutcomeKind,
     PulseRowsRequest,
@@ -49,7 +55,8 @@ from sim_backend.faults import (
 )
 from sim_backend.macro import ChipTruth
 from sim_backend.server import InProcessBoard
-from tests.support.boards import served_board
+from tests.support.boards import endpoint, served_board
+from tests.support.conversation import hello
 from tests.support.pulses import row_pulses
 
 FORM, SET, RESET = Operation.FORM, Operation.SET, Operation.RESET
@@ -148,6 +155,73 @@ def test_every_pulse_is_fired_exactly_once_over_a_link_with_faults(
     with opened(lab_root / "sound") as board:
         fire(board, FORM, range(120), range(8))
         assert (spoilt == codes(board, range(8), range(16), reads=40)).all()
+
+
+def answers_of_five(address: str) -> list[tuple[int, int]]:
+    """Send HELLO and STATUS 1 to 5 from a bare socket; sequence and error code of what comes back.
+
+    Code 0 is a reply, and -1 a frame that does not check.
+    """
+    with socket.create_connection(endpoint(address)) as link:
+        decoder = FrameDecoder()
+        link.sendall(hello())
+        session = HelloReply.unpack(decoder.feed(link.recv(4096))[0].body).session
+        for sequence in range(1, 6):
+            link.sendall(encode(Command.STATUS, session, sequence, b"", 0, 16))
+        found: list[tuple[int, int]] = []
+        link.settimeout(0.3)
+        with suppress(TimeoutError):
+            while data := link.recv(4096):
+                bad = decoder.bad_frames
+                for frame in decoder.feed(data):
+                    error = frame.flags & Flag.ERROR
+                    found.append((frame.sequence, Error.unpack(frame.body).code if error else 0))
+                found += [(0, -1)] * (decoder.bad_frames - bad)
+        return found
+
+
+OK = [(n, 0) for n in range(1, 6)]
+TOO_EARLY = [(n, int(ErrorCode.EXPECTED)) for n in range(3, 6)]
+
+AGAIN = [(2, int(ErrorCode.WORKING))] * 2
+"""Copies that arrive together are told to wait."""
+
+
+@pytest.mark.parametrize(
+    ("fault", "options", "to_host", "to_board"),
+    [
+        (Lost, {}, [OK[0], *OK[2:]], [OK[0], *TOO_EARLY]),
+        (Repeated, {"times": 2}, [OK[0], OK[1], OK[1], *OK[1:]], [*OK, *AGAIN]),
+        (
+            Delayed,
+            {"by_frames": 2},
+            [OK[0], OK[2], OK[3], OK[1], OK[4]],
+            [OK[0], OK[1], *TOO_EARLY],
+        ),
+        (Flipped, {}, [OK[0], *OK[2:], (0, -1)], [OK[0], *TOO_EARLY]),
+        (Cut, {"missing": 30}, [OK[0], *OK[2:], (0, -1)], [OK[0], *TOO_EARLY]),
+        (Merged, {"count": 3}, OK, OK),
+        (Split, {"pieces": 4}, OK, OK),
+    ],
+)
+def test_each_fault_of_the_link_is_on_the_wire_as_it_was_asked_for(
+    fault: Any,
+    options: dict[str, Any],
+    to_host: list[tuple[int, int]],
+    to_board: list[tuple[int, int]],
+    tmp_path: Path,
+) -> None:
+    for way, expected in (("to_host", to_host), ("to_board", to_board)):
+        # the first frame is HELLO, so the third is the second STATUS
+        faults = Faults(link=(fault(direction=way, frames=(3,), **options),))
+        with served_board(tmp_path / way, faults=faults) as address:
+            found = answers_of_five(address)
+        if way == "to_host":
+            found.sort(key=lambda answer: answer == (0, -1))  # seen when what follows has come
+            assert found == expected
+        else:
+            # refusals leave at once, replies when the board has come to their command
+            assert sorted(found) == sorted(expected)
 
 
 def test_a_link_with_faults_has_them_on_the_wire(lab_root: Path) -> None:
