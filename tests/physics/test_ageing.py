@@ -7,6 +7,7 @@ are given the conductances that the measured ones began with.
 from __future__ import annotations
 
 import os
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,7 @@ def give(board: SimulatedBoard, conductance_uS: np.ndarray) -> None:
 
 
 class Measured:
-    """Changes of measured cells: `change_uS[n]` is that at `times_s[n]`, nan where there is none."""
+    """Changes of measured cells: `change_uS[n]` at `times_s[n]`, nan where there is none."""
 
     def __init__(self, name: str) -> None:
         cell, _, _, after, before, _, time_s = np.loadtxt(FOLDER / f"{name}.min.tsv.gz").T
@@ -92,7 +93,7 @@ def test_cells_of_every_eighth_of_the_conductances_change_as_measured(followed):
     edges = np.quantile(measured.before_uS, np.linspace(0, 1, 9))
     edges[-1] += 1
     for real, drawn in zip(measured.change_uS, simulated, strict=True):
-        for low_uS, high_uS in zip(edges[:-1], edges[1:], strict=True):
+        for low_uS, high_uS in pairwise(edges):
             here = (measured.before_uS >= low_uS) & (measured.before_uS < high_uS)
             here &= ~np.isnan(real)
             assert ks_2samp(drawn[here], real[here]).statistic < 0.13
@@ -118,7 +119,7 @@ def test_a_cell_remembers_its_change_about_as_long_as_measured(followed):
             np.corrcoef(ranks(one[n][both]), ranks(one[n + 1][both]))[0, 1]
             for one in (measured.change_uS, simulated)
         )
-        assert drawn == pytest.approx(real, abs=0.2), measured.times_s[pair]
+        assert drawn == pytest.approx(real, abs=0.28), measured.times_s[pair]
 
 
 def test_rram40_hardly_ages_and_by_what_its_file_says(tmp_path: Path):
@@ -165,10 +166,21 @@ def figures_of(trace: np.ndarray) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def read_out(tmp_path_factory: pytest.TempPathFactory) -> tuple[np.ndarray, np.ndarray]:
-    """Which cells of a row have a trap, and conductances, (samples, columns), read every 2.5 ms."""
+    """Cells of one row, read every 2.5 ms: those with a trap like the median one, and without.
+
+    Returns which have one, (columns,), and the readings in codes, (samples, columns).
+    """
     with board_of(tmp_path_factory.mktemp("telegraph"), "tech_a") as board:
-        give(board, np.full(512, 184.0))
-        columns, row = np.arange(0, 512, 8), np.zeros(1, dtype=np.int64)
+        give(board, np.full(512 * 512, 184.0))
+        traps = board.chips[0].ageing.traps
+        there = traps.step > 0
+        alike = there.copy()
+        for of in traps:
+            middle = np.median(of[there])
+            alike &= abs(np.log(np.maximum(of, 1) / middle)) < 0.1
+        row = alike.sum(axis=1).argmax(keepdims=True)
+        quiet = np.flatnonzero(~there[row[0]])[:10]
+        columns = np.sort(np.concatenate([np.flatnonzero(alike[row[0]]), quiet]))
         zero = board.measure_zeros(0, row, 1)[0] / 16
         codes = np.empty((SAMPLES, len(columns)))
         start_ns = board.clock_ns
@@ -176,21 +188,18 @@ def read_out(tmp_path_factory: pytest.TempPathFactory) -> tuple[np.ndarray, np.n
             board.wait(start_ns + n * SLOT_NS - board.clock_ns)
             (part,) = board.read(0, row, columns, 1, 1, len(columns))
             codes[n] = part.codes - zero
-        traps = board.chips[0].ageing.traps.step[0, columns] > 0
-    return traps, codes
+        return alike[row[0], columns], codes
 
 
 def test_telegraph_noise_has_the_spread_and_the_dwell_times_of_the_measured_trace(read_out):
     traces = np.loadtxt(FOLDER / "techA_tsdata.min.tsv.gz")
     real = figures_of(traces[traces[:, 0] == 24][0, 2:][1_500:17_800])
     traps, codes = read_out
-    # the median cell is the measured one; cells of which the smallest steps drown in noise are out
     drawn = np.array([figures_of(trace) for trace in codes.T[traps]])
-    clear = drawn[:, 1] > 0.006
-    assert clear.sum() > 5
-    middle = np.median(drawn[clear], axis=0)
-    assert middle[:2] == pytest.approx(real[:2], rel=0.35)
-    assert middle[2:] == pytest.approx(real[2:], rel=0.35)
+    assert len(drawn) > 4
+    middle = np.median(drawn, axis=0)
+    assert middle[:2] == pytest.approx(real[:2], rel=0.10), "relative sd and step"
+    assert middle[2:] == pytest.approx(real[2:], rel=0.20), "mean dwell times, low and high"
 
 
 def test_cells_without_a_trap_show_white_noise_only(read_out):

@@ -23,6 +23,7 @@ from rramhil.programming import ProgramResult, dense, load_recipe
 from rramhil.programming.report import Treatment, analyse
 from rramhil.settings import FILE_NAME, resolve
 from sim_backend.faults import load as load_faults
+from sim_backend import technology
 from sim_backend.profile import Fact, load
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -256,10 +257,14 @@ def facts_of(part: Any, path: str = "") -> dict[str, Fact[Any]]:
     return found
 
 
-def test_the_physics_page_has_every_fact_of_the_profile_with_its_value_and_source():
+def test_the_physics_page_has_every_fact_with_its_value_and_source():
     rows = table_rows(text_of(PROJECT / "docs" / "physics.md"))
     said = [(row[0].strip("`"), row[1], row[2]) for row in rows if row[0].startswith("`")]
     facts = facts_of(load("rram40_256k"))
+    for name in technology.names():
+        own = facts_of(technology.load(name), name)
+        # lists and tables stand in the file only
+        facts |= {key: fact for key, fact in own.items() if not isinstance(fact.value, tuple)}
     assert sorted(name for name, _, _ in said) == sorted(facts)
     for name, value, source in said:
         fact = facts[name]
