@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from firmware_protocol.messages import Operation, Rail
-from rramhil.driver import Description, Envelope
+from rramhil.driver import Description, Envelope, LineResistances, References
 from rramhil.driver.description import RailDescription, RangeDescription
 from rramhil.errors import LimitRefused, RecipeError
 from rramhil.programming.plan import PulsePlan, plan, step_map
@@ -35,8 +35,12 @@ BOARD = Description(
     word_threshold_v=0.6,
     compliance_a_per_v=100e-6,
     inhibit_tolerance_v=0.01,
+    rail_accuracy_v=0.007,
+    adc_span_v=1.8,
+    references=References(1.25, 5e-4, 1 / 3, 5e-4, 5e-4, 0.3),
+    lines=LineResistances(125.0, 0.5, 0.1, 1.0),
     rails={rail: RailDescription(5.0, 0.032) for rail in Rail},
-    ranges=(RangeDescription(0.00625, 5_000),),
+    ranges=(RangeDescription(0.00625, 5_000, 75.0),),
     envelopes={Operation.FORM: Envelope(1.0, 4.2, 1_000, 10_000_000, 10e-6, 150e-6)},
 )
 
