@@ -1,7 +1,7 @@
 """The model between a code of the ADC and the conductance of the cell that was read.
 
-Owns: the linear read path of each range, its zero and its identity. May not touch a board; a fit
-of a real chip will be another source of the same kind of model.
+Owns: the linear read path of each range, its zero and its identity. May not touch a board; where
+its gains come from, what a board says of itself or a measurement, is all the same to it.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ import hashlib
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+
+from calibration._gains import Gains
 
 Float64Array = npt.NDArray[np.float64]
 
@@ -36,6 +38,8 @@ class CodeModel:
         Code of no current, as the board adds it.
     adc_bits : int
         Width of the ADC; codes run from 0 to 2**adc_bits - 1.
+    gains : Gains, optional
+        Measured gains; where they are given, codes become conductances by the gain of their row.
 
     Raises
     ------
@@ -48,6 +52,7 @@ class CodeModel:
     zero_conversions: int
     pedestal: int
     adc_bits: int
+    gains: Gains | None = None
 
     def __post_init__(self) -> None:
         if not self.per_code_uS:
@@ -68,7 +73,11 @@ class CodeModel:
         return (1 << self.adc_bits) - 1
 
     def to_uS(
-        self, codes: npt.ArrayLike, zero_sums: npt.ArrayLike, range_index: int
+        self,
+        codes: npt.ArrayLike,
+        zero_sums: npt.ArrayLike,
+        range_index: int,
+        rows: npt.ArrayLike | None = None,
     ) -> Float64Array:
         """Turn codes into conductances.
 
@@ -81,6 +90,8 @@ class CodeModel:
             last axis of `codes`, the rows; a scalar holds for all.
         range_index : int
             Range that both were taken in.
+        rows : (R,) array of int, optional
+            Numbers of the rows on the chip; a model with measured gains needs them.
 
         Returns
         -------
@@ -90,14 +101,17 @@ class CodeModel:
         Raises
         ------
         ValueError
-            If the model has no such range.
+            If the model has no such range, or needs rows and has none.
         """
-        return siemens_from_codes(
-            codes, zero_sums, self.zero_conversions, self._per_code_uS(range_index)
-        )
+        per_code_uS: npt.ArrayLike = self._per_code_uS(range_index)
+        if self.gains is not None:
+            if rows is None:
+                raise ValueError("measured gains differ from row to row: say which rows these are")
+            per_code_uS = self.gains.per_row_uS(rows, range_index)
+        return siemens_from_codes(codes, zero_sums, self.zero_conversions, per_code_uS)
 
     def to_codes(self, conductance_uS: npt.ArrayLike, range_index: int) -> Float64Array:
-        """Predict the code that a conductance reads, before noise and rounding.
+        """Predict the code that a conductance reads at the nominal gain, before noise and rounding.
 
         Parameters
         ----------
@@ -156,8 +170,26 @@ def nominal(
     return CodeModel(f"nominal-{digits}", gains, zero_conversions, pedestal, adc_bits)
 
 
+def calibrated(model: CodeModel, gains: Gains) -> CodeModel:
+    """Make the same model with measured gains; its id is theirs.
+
+    Raises
+    ------
+    ValueError
+        They were measured in other ranges than the model has.
+    """
+    if gains.per_code_uS.shape[1] != len(model.per_code_uS):
+        raise ValueError(
+            f"gains of {gains.per_code_uS.shape[1]} ranges for {len(model.per_code_uS)} ranges"
+        )
+    return replace(model, id=gains.id, gains=gains)
+
+
 def siemens_from_codes(
-    codes: npt.ArrayLike, zero_sums: npt.ArrayLike, zero_conversions: int, per_code_uS: float
+    codes: npt.ArrayLike,
+    zero_sums: npt.ArrayLike,
+    zero_conversions: int,
+    per_code_uS: npt.ArrayLike,
 ) -> Float64Array:
     """Apply the linear read path: (codes - zero_sums / zero_conversions) * per_code_uS.
 
@@ -169,16 +201,21 @@ def siemens_from_codes(
         Sums of `zero_conversions` dark conversions, a row each; a scalar holds for all.
     zero_conversions : int
         Conversions in a sum; at least 1.
-    per_code_uS : float
-        Conductance of one code, in uS.
+    per_code_uS : float, or (R,) array
+        Conductance of one code, in uS: of all rows, or of each; `Gains.per_row_uS` gives those.
 
     Returns
     -------
     (..., R, C) float64
         Conductance in uS.
     """
-    zeros = np.asarray(zero_sums, dtype=np.float64) / zero_conversions
-    along_rows = zeros if zeros.ndim == 0 else zeros[..., np.newaxis]
+    zeros = _along_rows(np.asarray(zero_sums, dtype=np.float64) / zero_conversions)
     return np.asarray(
-        (np.asarray(codes, dtype=np.float64) - along_rows) * per_code_uS, dtype=np.float64
+        (np.asarray(codes, dtype=np.float64) - zeros) * _along_rows(per_code_uS), dtype=np.float64
     )
+
+
+def _along_rows(values: npt.ArrayLike) -> Float64Array:
+    """A scalar as it is, a vector along the second last axis."""
+    array = np.asarray(values, dtype=np.float64)
+    return array if array.ndim == 0 else array[..., np.newaxis]
