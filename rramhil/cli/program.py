@@ -194,6 +194,8 @@ def _reference(result: ProgramResult) -> list[tuple[str, str]]:
         f"mean {measured.mean_uS:.3f} uS, sd {measured.sd_uS:.3f} uS over {measured.cells:,} "
         f"cells; KS {measured.ks.statistic:.3f}, p {measured.ks.p_value:.3f}"
     )
+    if measured.wires_removed:
+        said += f", against {measured.own_mean_uS:.3f} uS without wires here"
     return [("measured chips", said)]
 
 

@@ -58,6 +58,26 @@ class CellSample:
             self.conductance_uS,
         )
 
+    def levelled(self, channels: Int64Array) -> CellSample:
+        """Return the sample with the same geometric mean on every channel.
+
+        Channels differ by their gain, which is the board's and not the chip's.
+
+        Parameters
+        ----------
+        channels : (R,) int64
+            Channel of each row.
+        """
+        positive = np.maximum(self.conductance_uS, np.finfo(np.float64).tiny)
+        logs = np.where(self.believed, np.log(positive), 0.0).sum(axis=1)
+        cells = np.bincount(channels, weights=self.believed.sum(axis=1))
+        means = np.bincount(channels, weights=logs) / np.maximum(1, cells)
+        overall = logs.sum() / max(1, cells.sum())
+        factors = np.where(cells > 0, np.exp(overall - means), 1.0)
+        return CellSample(
+            self.steps, self.formed, self.believed, self.conductance_uS * factors[channels, None]
+        )
+
 
 @dataclass(frozen=True)
 class LineStructure:

@@ -16,6 +16,7 @@ from rramhil.lab import ConductanceMap, Lab, MapEntry
 from rramhil.lab.ledger import MACRO_SHAPE
 from rramhil.programming._bench import Bench, order_of, refuse_other_geometry
 from rramhil.programming._ending import left_resumable
+from rramhil.programming._wires import without_wires
 from rramhil.programming._work import Order, Work, form, wanted_cells
 from rramhil.programming.plan import plan, step_map
 from rramhil.programming.plots import describe, save_picture
@@ -23,7 +24,7 @@ from rramhil.programming.progress import Progress, Silent
 from rramhil.programming.readback import Origin, check_reads, invalidate, read_chip, reading_time_s
 from rramhil.programming.recipes import Recipe, dense
 from rramhil.programming.reference import Reference, load_reference
-from rramhil.programming.report import Report, Treatment, analyse, cells_of_lines
+from rramhil.programming.report import ReadPath, Report, Treatment, analyse, cells_of_lines
 from rramhil.programming.result import Preview, ProgramResult
 from rramhil.programming.settle import measure_doubt, settle_intents
 from rramhil.programming.standing import reason_to_fire_nothing, standing_of
@@ -202,7 +203,9 @@ def _read_back(
         shorts=work.shorts,
         unknown=standing.unknown,
     )
-    report = analyse(measured, treatment, reference)
+    description = bench.board.description
+    path = ReadPath(description.channels, without_wires(measured, description))
+    report = analyse(measured, treatment, reference, path)
     dead = cells_of_lines(measured.shape, report.dead_rows, report.dead_columns)
     return invalidate(measured, dead | work.shorts), report
 

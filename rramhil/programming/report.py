@@ -6,7 +6,7 @@ Owns: the judgement of a conductance map. Computes only; measures nothing and dr
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -80,12 +80,18 @@ class Comparison:
         Theirs.
     ks : KsTest
         Kolmogorov-Smirnov test of both distributions.
+    own_mean_uS : float
+        Mean conductance of this chip's formed cells, as it was compared.
+    wires_removed : bool
+        Whether what the lines cost was taken out of this chip's readings before.
     """
 
     cells: int
     mean_uS: float
     sd_uS: float
     ks: KsTest
+    own_mean_uS: float
+    wires_removed: bool
 
 
 @dataclass(frozen=True)
@@ -158,8 +164,29 @@ class Treatment:
     unknown: BoolArray
 
 
+@dataclass(frozen=True, eq=False)
+class ReadPath:
+    """How the readings of a map came about, as far as a judgement must know it.
+
+    Attributes
+    ----------
+    channels : int
+        Row r is read by channel r mod channels, each with a gain of its own: rows are compared
+        with those of the same channel.
+    own_uS : (R, C) float64 or None
+        Conductance of the cells themselves in uS, where the map's is that of cells and wires;
+        None where it is not known. Lines and the reference are compared by it.
+    """
+
+    channels: int = 1
+    own_uS: Float64Array | None = None
+
+
 def analyse(
-    measured: ConductanceMap, treatment: Treatment, reference: Reference | None = None
+    measured: ConductanceMap,
+    treatment: Treatment,
+    reference: Reference | None = None,
+    path: ReadPath = ReadPath(),
 ) -> Report:
     """Judge a read-back by what was done to the chip."""
     sample = cell_sample(measured, treatment)
@@ -168,6 +195,8 @@ def analyse(
     took_part = sample.steps >= 0
     unformed = (alive.steps >= 0) & ~alive.formed & measured.valid
     formed_uS = measured.conductance_uS[sample.believed]
+    own_uS = measured.conductance_uS if path.own_uS is None else path.own_uS
+    even = replace(alive, conductance_uS=own_uS).levelled(measured.rows % path.channels)
     cells, formed = int(took_part.sum()), int(sample.formed.sum())
     return Report(
         cells=cells,
@@ -176,13 +205,13 @@ def analyse(
         conductance_uS=_spread(formed_uS),
         unformed_uS=_spread(measured.conductance_uS[unformed]),
         steps=_step_reports(sample, treatment.recipe, reference),
-        rows=line_structure(alive, ROWS),
-        columns=line_structure(alive, COLUMNS),
+        rows=line_structure(even, ROWS),
+        columns=line_structure(even, COLUMNS),
         dead_rows=_numbers(measured.rows, dead_rows),
         dead_columns=_numbers(measured.cols, dead_columns),
         shorts=_places(measured, treatment.shorts),
         unknown=_places(measured, treatment.unknown),
-        comparison=_compare(formed_uS, reference),
+        comparison=_compare(own_uS[sample.believed], reference, path.own_uS is not None),
     )
 
 
@@ -246,7 +275,9 @@ def _step_reports(
     )
 
 
-def _compare(formed_uS: Float64Array, reference: Reference | None) -> Comparison | None:
+def _compare(
+    formed_uS: Float64Array, reference: Reference | None, wires_removed: bool
+) -> Comparison | None:
     if reference is None or not len(formed_uS):
         return None
     theirs = reference.conductance_uS
@@ -255,6 +286,8 @@ def _compare(formed_uS: Float64Array, reference: Reference | None) -> Comparison
         mean_uS=float(theirs.mean()),
         sd_uS=float(theirs.std(ddof=1)),
         ks=ks_test(formed_uS, theirs),
+        own_mean_uS=float(formed_uS.mean()),
+        wires_removed=wires_removed,
     )
 
 
