@@ -83,8 +83,8 @@ def test_parts_errors_and_chunks_are_explained_too() -> None:
     at = HEADER_BYTES + 4 + 80 + 12
     assert explain(pulses, at + 1).endswith(": pulses[1].width_ns, byte 1")
     assert explain(pulses, at + 4 + 9).endswith(": pulses[1].column_mask[9]")
-    describe = encode(8, 1, 2, bytes(180), Flag.REPLY)
-    assert explain(describe, HEADER_BYTES + 44 + 8).endswith("rails[1].full_scale_uv, byte 0")
+    describe = encode(8, 1, 2, bytes(240), Flag.REPLY)
+    assert explain(describe, HEADER_BYTES + 88 + 8).endswith("rails[1].full_scale_uv, byte 0")
     refusal = encode(32, 1, 12, bytes(96), Flag.REPLY | Flag.ERROR)
     assert explain(refusal, HEADER_BYTES).endswith("code, byte 0")
     chunk = encode(34, 1, 2, bytes(24 + 6), Flag.REPLY | Flag.STREAM)

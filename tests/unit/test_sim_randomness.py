@@ -50,6 +50,15 @@ def test_numbering_of_streams_is_part_of_the_bits():
         "RELAXATION": 14,
         "TRAP": 15,
         "TELEGRAPH": 16,
+        "DAC": 20,
+        "DAC_REFERENCE": 21,
+        "ADC": 22,
+        "ADC_TRANSITION": 23,
+        "ADC_REFERENCE": 24,
+        "AMPLIFIER": 25,
+        "REFERENCE": 26,
+        "MEASUREMENT": 27,
+        "MEASUREMENT_TAIL": 28,
     }
 
 
