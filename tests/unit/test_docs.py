@@ -22,8 +22,8 @@ from rramhil.lab.exchange import export_npz
 from rramhil.programming import ProgramResult, dense, load_recipe
 from rramhil.programming.report import Treatment, analyse
 from rramhil.settings import FILE_NAME, resolve
-from sim_backend.faults import load as load_faults
 from sim_backend import technology
+from sim_backend.faults import load as load_faults
 from sim_backend.profile import Fact, load
 
 PROJECT = Path(__file__).resolve().parents[2]

@@ -59,6 +59,7 @@ def test_numbering_of_streams_is_part_of_the_bits():
         "REFERENCE": 26,
         "MEASUREMENT": 27,
         "MEASUREMENT_TAIL": 28,
+        "LINK_FAULT": 30,
     }
 
 
