@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,6 +16,8 @@ from sim_backend import ageing, readpath, relaxation, technology, telegraph
 from sim_backend.board import LAST_NS, SimulatedBoard
 from sim_backend.cells import FORMED, OFF, CellFlag
 from sim_backend.errors import NoSuchTechnology, OutOfRange, ProfileError
+from sim_backend.frontend import quantised
+from sim_backend.macro import Macro
 from sim_backend.profile import Fact
 from sim_backend.randomness import Stream, child
 from sim_backend.technology import Temperature
@@ -299,8 +300,27 @@ def test_temperature_scales_every_conductance_and_comes_back(tmp_path: Path):
 
 
 def without_noise(board: SimulatedBoard) -> SimulatedBoard:
-    board.chips[0]._read = board.chips[0]._read._replace(noise=0, adc_noise=0)
+    chip = board.chips[0]
+    chip._noise = 0
+    chip.read_through(board.front.read._replace(adc_noise=0))
     return board
+
+
+def code_of(chip: Macro, row: int, range_index: int, aged_ps: int) -> int:
+    """Code of a conversion without noise, of a current that the wires let through."""
+    numbers = chip._read
+    lines = readpath.Lines(
+        level=np.zeros((512, 1), np.int32),
+        spread=np.zeros((512, 1), np.int32),
+        dark=np.zeros(512, np.int32),
+        dark_spread=0,
+        top=numbers.top,
+        transfer=numbers.transfer,
+    )
+    readpath.prepare_dark(range_index, numbers, lines.dark)
+    seen_ps = np.array([[aged_ps]], dtype=np.uint32)
+    readpath.prepare(np.array([row]), range_index, seen_ps, numbers, lines)
+    return int(quantised(lines.level[row, 0], 0, 0, numbers.transfer[row % 8]))
 
 
 @pytest.mark.parametrize("kind", ["tech_a", "tech_b"])
@@ -309,6 +329,7 @@ def test_each_conversion_sees_its_cell_at_its_own_board_time(tmp_path: Path, kin
     with without_noise(board_of(tmp_path, kind)) as board:
         chip, start_ns = board.chips[0], board.clock_ns
         plan = board.timing.read(rows, len(columns), 1)
+        effective_ps = chip.sampling(rows, columns, 1, start_ns, plan).effective_ps
         codes = np.concatenate([p.codes for p in board.read(0, rows, columns, 3, 1, 100)])
         moving = set()
         for n in range(0, len(codes), 41):
@@ -318,14 +339,8 @@ def test_each_conversion_sees_its_cell_at_its_own_board_time(tmp_path: Path, kin
             row, column = rows[r], columns[at]
             factor = factor_by_hand(board, int(row), int(column), time_ns)
             moving.add(factor)
-            ps = np.zeros((512, 512), dtype=np.uint32)
-            ps[row, column] = (int(chip.cells.conductance_ps[row, column]) * factor + 2**19) >> 20
-            lines = SimpleNamespace(level=np.zeros((512, 512), np.int32))
-            lines = readpath.Lines(
-                lines.level, lines.level.copy(), np.zeros(512, np.int32), 0, chip._read.top
-            )
-            readpath.prepare(rows[r : r + 1], 1, ps, chip.cells.flags, chip._read, lines)
-            assert codes[n] == lines.level[row, column] >> 16, (read, row, column)
+            aged_ps = (int(effective_ps[r, column]) * factor + 2**19) >> 20
+            assert codes[n] == code_of(chip, int(row), 1, aged_ps), (read, row, column)
         assert len(moving) > 10
 
 

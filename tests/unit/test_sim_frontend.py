@@ -160,9 +160,9 @@ def test_channels_and_ranges_and_boards_differ_by_a_per_cent_or_two():
 def test_the_front_end_is_a_function_of_seed_and_temperature_alone(tmp_path: Path):
     with SimulatedBoard(tmp_path, 11, 1) as board:
         cold = board.front.read
-        board.temperature_mk = HOT_MK
+        board.advance(0, HOT_MK)
         hot = board.front.read
-        board.temperature_mk = REFERENCE_MK
+        board.advance(0, REFERENCE_MK)
         for name in cold._fields:
             assert np.array_equal(getattr(cold, name), getattr(board.front.read, name))
         fresh = front_end(PROFILE, 11, HOT_MK).read
@@ -183,21 +183,24 @@ def test_a_change_of_temperature_reaches_the_next_read(tmp_path: Path):
     with SimulatedBoard(tmp_path, 11, 1) as board:
         board.chips[0].cells.conductance_ps[:] = 50_000_000
         before = means(board)
-        board.temperature_mk = HOT_MK + 400_000
+        board.advance(0, 423_150)
         after = means(board)
         gain, offset = board.front.read.gain[:, 0] / 2**42 * 6250, board.front.read.offset[:, 0]
         cold = front_end(PROFILE, 11, REFERENCE_MK).read
         change = (
             8000 * (gain - cold.gain[:, 0] / 2**42 * 6250) + (offset - cold.offset[:, 0]) / CODE
         )
-        assert abs(change).max() > 100
+        # cells conduct less when they are warm, all by the same
+        assert abs(change).max() > 20
         assert np.corrcoef(after - before, change)[0, 1] > 0.9
 
 
 def test_an_amplifier_that_is_driven_beyond_its_limit_stays_there(tmp_path: Path):
     with SimulatedBoard(tmp_path, 11, 1) as board:
         board.chips[0].cells.conductance_ps[0, :2] = 4_000_000_000, 1_000_000
-        lines = board.chips[0].block(np.arange(8), np.arange(512), 0)
+        rows, columns = np.arange(8), np.arange(512)
+        plan = board.timing.read(rows, len(columns), 0)
+        lines = board.chips[0].sampling(rows, columns, 0, 0, plan).block
         assert lines.level[0, 0] == board.front.read.limit + (256 << 16) + 2**15
         assert lines.spread[0, 0] == board.front.read.adc_noise < lines.spread[0, 1]
 
