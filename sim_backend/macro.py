@@ -349,10 +349,12 @@ class Macro:
                 self._stuck,
             )
 
+        sums = self._arrays["zero_sums"].astype(np.int64)
         rows = Rows(
-            dark=np.stack([self._lines.of(index).dark for index in range(self._ranges)]),
-            zero=(self._arrays["zero_sums"].astype(np.int64) + self._zero_conversions // 2)
-            // self._zero_conversions,
+            dark=np.stack([self._lines.of(index).dark for index in range(self._ranges)]).astype(
+                np.int64
+            ),
+            zero=((sums + self._zero_conversions // 2) // self._zero_conversions).astype(np.int32),
             counts=self._counts.copy(),
         )
         vectors, planes, _ = inputs.planes.shape

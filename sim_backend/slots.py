@@ -92,10 +92,10 @@ class Slots:
         _within(slot, self._facts.schedule_slots - 1, "slot")
         found = self._slots.get(slot)
         if found is None:
-            text = "this slot is empty; send LOAD_SCHEDULE"
+            text = "there is no schedule in this slot; send LOAD_SCHEDULE"
             raise Refused(ErrorCode.NOT_READY, slot, 0, 0, text)
         if isinstance(found, _Loading):
-            text = "steps of this slot are missing; go on with LOAD_SCHEDULE"
+            text = "steps are missing in this slot; send LOAD_SCHEDULE"
             raise Refused(ErrorCode.NOT_READY, slot, found.loaded, found.total, text)
         return found
 
@@ -163,7 +163,7 @@ def refuse_without_zeros(schedule: Schedule, chip: Macro) -> None:
     for range_index, rows in schedule.rows_of_ranges():
         missing = rows[chip.zeros(rows, range_index) == 0]
         if len(missing):
-            text = f"zero of this row in range {range_index} is missing; send DARK"
+            text = f"no zero in range {range_index} of this row; send DARK"
             raise Refused(ErrorCode.NOT_READY, int(missing[0]), 0, 0, text)
 
 

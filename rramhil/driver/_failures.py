@@ -49,6 +49,12 @@ def command_failed(command: Command, error: Error) -> RramhilError:
             f"The board refused {name}: {error.text} is {error.value}, not within "
             f"{error.low} to {error.high}."
         )
+    if code == ErrorCode.NOT_READY:
+        missing, _, remedy = error.text.partition("; ")
+        return BoardError(
+            f"The board refused {name}: {missing} ({error.value}).",
+            f"First {remedy}." if remedy else "",
+        )
     if code == ErrorCode.ESTOPPED:
         return BoardError(
             f"The board refused {name}: it is in emergency stop.",

@@ -1,4 +1,4 @@
-"""A chip: pulses and reads, numpy in and out. The only place where array commands are sent."""
+"""A chip: pulses, reads and multiplications, numpy in and out. The only place where array commands are sent."""
 
 from __future__ import annotations
 
@@ -28,14 +28,24 @@ from firmware_protocol.requests import Request
 from rramhil.driver import limits
 from rramhil.driver._failures import command_failed
 from rramhil.driver._halts import ask, clear, clear_and_raise
+from rramhil.driver._multiply import (
+    Run,
+    joined,
+    load_bodies,
+    run_body,
+    run_result,
+    vectors_of_a_frame,
+)
 from rramhil.driver.description import Description
 from rramhil.driver.link import Link
+from rramhil.driver.schedule import Schedule, bit_planes, packed_steps
 from rramhil.driver.values import (
     UNANSWERED,
     CodeBlock,
     FrameRange,
     Lines,
     PulseResult,
+    RunResult,
     line_mask,
     line_numbers,
 )
@@ -43,6 +53,9 @@ from rramhil.errors import RramhilError
 
 Progress = Callable[[int, int], None]
 """Called with codes received so far, and the board clock in ns."""
+
+_RUN_FRAMES = 64
+"""Frames of a run in flight at a time, 16 MB of requests and as much of replies."""
 
 
 class Chip:
@@ -63,6 +76,7 @@ class Chip:
         self.serial = serial
         self.description = description
         self._link = link
+        self._accumulators: dict[int, int] = {}
 
     # --- measuring -------------------------------------------------------------------------
 
@@ -254,6 +268,94 @@ class Chip:
         if error is None and (statuses == UNANSWERED).any():
             error = self._link.failure
         return PulseResult(statuses, tuple(frames), cells, error)
+
+    # --- multiplying -----------------------------------------------------------------------
+
+    def load_schedule(self, slot: int, schedule: Schedule) -> None:
+        """Load a gate schedule into one of the board's slots, replacing what is there.
+
+        Schedules are lost when the board is switched off.
+
+        Parameters
+        ----------
+        slot : int
+            0 to `description.schedule_slots` - 1.
+
+        Raises
+        ------
+        ValueError
+            The board could not run it; nothing was sent.
+        """
+        self._check_slot(slot)
+        steps = packed_steps(schedule, self.description)
+        max_body = self._link.hello.max_body
+        bodies = load_bodies(self.number, slot, schedule.accumulators, steps, max_body)
+        clear_and_raise(self._link, self._link.exchange(Command.LOAD_SCHEDULE, bodies))
+        self._accumulators[slot] = schedule.accumulators
+
+    def run_schedule(
+        self,
+        slot: int,
+        inputs: NDArray[Any],
+        bits: int,
+        *,
+        is_signed: bool = False,
+        first_column: int = 0,
+    ) -> RunResult:
+        """Multiply: run a loaded gate schedule on a batch of input vectors.
+
+        The zeros of the rows that it samples must have been measured in its ranges (`dark`).
+
+        Parameters
+        ----------
+        slot : int
+        inputs : (n, columns) integer
+            For the columns from `first_column` on; those outside are 0.
+        bits : int
+            1 to 8: inputs are 0 to 2^bits - 1, or, if signed, -2^(bits - 1) to 2^(bits - 1) - 1.
+
+        Raises
+        ------
+        ValueError
+            The inputs are no such integers or do not fit the columns; nothing was sent.
+        BoardError
+            The board refused: no schedule in the slot, or a zero is missing.
+        """
+        self._check_slot(slot)
+        planes = bit_planes(inputs, bits, is_signed)
+        columns = inputs.shape[1]
+        if not 0 <= first_column <= self.description.columns - columns:
+            raise ValueError(
+                f"inputs of {columns} columns from column {first_column} on do not fit the "
+                f"{self.description.columns} columns of the array"
+            )
+        run = Run(self.number, slot, is_signed, first_column, columns)
+        results: list[RunResult] = []
+        if slot not in self._accumulators:
+            # loaded by somebody else: the first answer tells how long the others will be
+            results += self._run(run, [planes[:1]])
+            self._accumulators[slot] = results[0].accumulators.shape[1]
+            planes = planes[1:]
+        max_body = self._link.hello.max_body
+        size = vectors_of_a_frame(planes[:1].size or 1, self._accumulators[slot], max_body)
+        for start in range(0, len(planes), _RUN_FRAMES * size):
+            batch = planes[start : start + _RUN_FRAMES * size]
+            results += self._run(run, [batch[n : n + size] for n in range(0, len(batch), size)])
+        return joined(results)
+
+    def _run(self, run: Run, parts: list[NDArray[np.uint8]]) -> list[RunResult]:
+        bodies = [run_body(run, part) for part in parts]
+        requests = self._link.exchange(Command.RUN_SCHEDULE, bodies)
+        clear_and_raise(self._link, requests)
+        return [run_result(request.reply or b"") for request in requests]
+
+    # --- helpers ---------------------------------------------------------------------------
+
+    def _check_slot(self, slot: int) -> None:
+        if not 0 <= slot < self.description.schedule_slots:
+            raise ValueError(
+                f"there is no slot {slot}, only 0 to {self.description.schedule_slots - 1}"
+            )
 
 
 def _row_times(

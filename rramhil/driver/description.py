@@ -85,6 +85,9 @@ class Description:
     zero_conversions: int
     max_pulse_rows: int
     max_points: int
+    schedule_slots: int
+    schedule_steps: int
+    schedule_accumulators: int
     read_voltage_v: float
     conversion_ns: int
     switch_load_ns: int
@@ -113,6 +116,9 @@ class Description:
             zero_conversions=reply.zero_conversions,
             max_pulse_rows=reply.max_pulse_rows,
             max_points=reply.max_points,
+            schedule_slots=reply.schedule_slots,
+            schedule_steps=reply.schedule_steps,
+            schedule_accumulators=reply.schedule_accumulators,
             read_voltage_v=reply.read_voltage_uv / 1e6,
             conversion_ns=reply.conversion_ns,
             switch_load_ns=reply.switch_load_ns,

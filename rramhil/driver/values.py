@@ -147,6 +147,27 @@ class Measurement:
         return self.sums.astype(np.float64) / self.conversions
 
 
+@dataclass(frozen=True)
+class RunResult:
+    """What a gate schedule computed.
+
+    Attributes
+    ----------
+    accumulators : (n, accumulators) int32
+        Sums of codes less zeros, weighted by the inputs' bits, by vector.
+    saturated : int
+        Codes at either end of the scale.
+    conversions : int
+    board_time_ns : int
+        Board clock afterwards.
+    """
+
+    accumulators: NDArray[np.int32]
+    saturated: int
+    conversions: int
+    board_time_ns: int
+
+
 Lines = slice | int | list[int] | NDArray[Any]
 """A choice of rows or columns: a slice, one number, or several."""
 

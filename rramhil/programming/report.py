@@ -70,7 +70,11 @@ class StepReport:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Conductance of the formed cells against the measured reference.
+    """Conductance of formed cells against the measured reference.
+
+    The reference has 50 x 50 cells, whose wires cost next to nothing; those of a whole array cost
+    a tenth of a reading. So the cells compared are the 50 rows nearest to the drivers of the bit
+    lines, the first ones, in the 50 columns nearest to the amplifiers, the last ones (assumed).
 
     Attributes
     ----------

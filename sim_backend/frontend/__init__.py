@@ -4,7 +4,7 @@ Owns what differs from board to board and with temperature: drawn from the board
 for a temperature, integers throughout. The host knows none of it; DESCRIBE states nominal values.
 """
 
-from sim_backend.frontend._adc import Converter, quantised, quantised_at, transfers, transitions
+from sim_backend.frontend._adc import Converter, quantised, quantised_from, transfers, transitions
 from sim_backend.frontend._curves import REFERENCE_MK
 from sim_backend.frontend._dac import RailDac, rail_nv
 from sim_backend.frontend._draw import converters
@@ -18,7 +18,7 @@ __all__ = [
     "converters",
     "front_end",
     "quantised",
-    "quantised_at",
+    "quantised_from",
     "rail_accuracy_v",
     "rail_nv",
     "transfers",

@@ -73,12 +73,13 @@ def quantised(level: Integer, spread: Integer, number: Integer, transfer: Int32A
 
 
 @kernel
-def quantised_at(
-    level: Integer, spread: Integer, number: Integer, transfers: Int32Array, channel: Integer
+def quantised_from(
+    level: Integer, spread: Integer, number: Integer, transfers: Int32Array, begins: Word
 ) -> Integer:
-    """The same through one channel of all `transfers`, (channels, bins) int32."""
+    """The same, where the channel's transfer begins at a place among several, (n,) int32."""
     seen = _seen(level, spread, number)
-    return (seen + transfers[channel, (seen >> _BIN_BITS) + _FIRST_BIN]) >> CODE_BITS
+    # an unsigned index: a signed one is looked at for being negative, each time
+    return (seen + transfers[begins + np.uint64((seen >> _BIN_BITS) + _FIRST_BIN)]) >> CODE_BITS
 
 
 @kernel

@@ -11,16 +11,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sim_backend._jit import Integer, kernel
+from sim_backend._jit import ENTRY, Integer, Word, kernel
 from sim_backend.cells import UInt16Array, UInt32Array
 from sim_backend.distributions import is_extreme, place_in
 from sim_backend.fixedpoint import GAIN_BITS, Int64Array
-from sim_backend.frontend import quantised_at
+from sim_backend.frontend import quantised_from
 from sim_backend.randomness import derive
 from sim_backend.readpath import UNIT_BITS, UInt64Array, variance_gain
 from sim_backend.tables import Int32Array
 
 _GAIN_HALF = 1 << (GAIN_BITS - 1)
+_LANES = np.uint64(3)
+"""A random word has four lanes, and the lowest two bits of a count choose one."""
 
 
 class Samples(NamedTuple):
@@ -28,21 +30,25 @@ class Samples(NamedTuple):
 
     Attributes
     ----------
-    gain, dark, zero : int64
-        Code per pS in 2^-26, reading with all lines at ground in 2^-16 code, zero in codes.
-    channel, accumulator, sign : int64
+    gain, dark : int64
+        Code per pS in 2^-26, and reading with all lines at ground in 2^-16 code.
+    zero, accumulator, sign : int32
+        Zero in codes.
+    transfer : uint64
+        Where that of its converter begins among those of all channels.
     key, tail_key : uint64
         Of the noise of its row.
     first, step : uint64
-        Number of its first conversion in this run, and how much further the next vector's is.
+        Number of its row's conversion that is its first one in this run, and how much further
+        that of the next vector is.
     """
 
     gain: Int64Array
     dark: Int64Array
-    zero: Int64Array
-    channel: Int64Array
-    accumulator: Int64Array
-    sign: Int64Array
+    zero: Int32Array
+    accumulator: Int32Array
+    sign: Int32Array
+    transfer: UInt64Array
     key: UInt64Array
     tail_key: UInt64Array
     first: UInt64Array
@@ -50,7 +56,7 @@ class Samples(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """Where in a row of products the parts of a `Matrix` begin; -1 for one that it lacks."""
+    """In which strip of the products each part of a `Matrix` begins; -1 for one that it lacks."""
 
     sum: int
     sum_high: int
@@ -70,8 +76,8 @@ class Converter(NamedTuple):
         Of the converter, and the highest reading of an amplifier; in 2^-16 code.
     top : int
         Largest code.
-    transfer : (channels, bins) int32
-        Of the converters.
+    transfers : (n,) int32
+        Of all channels, one after the other.
     normal : (n,) int32
         Table of the normal distribution.
     """
@@ -81,13 +87,14 @@ class Converter(NamedTuple):
     adc_noise: int
     ceiling: int
     top: int
-    transfer: Int32Array
+    transfers: Int32Array
     normal: Int32Array
 
 
 @kernel
 def convert(
     products: UInt32Array,
+    skipped: Integer,
     parts: Parts,
     samples: Samples,
     converter: Converter,
@@ -98,9 +105,12 @@ def convert(
 
     Parameters
     ----------
-    products : (vectors x planes, width) uint32
+    products : (strips, n, 64) uint32
+        A row for each vector and plane.
+    skipped : int
+        Rows before those of the first vector.
     first_vector : int
-        Number of the first of them in the run.
+        Number of that vector in the run.
     sums : (vectors, accumulators) int32
         Added to.
 
@@ -109,124 +119,218 @@ def convert(
     int
         How many codes lie at either end of the scale.
     """
-    count = samples.gain.size
+    count, planes = samples.gain.size, converter.planes
     level, spread = np.empty(count, np.int64), np.empty(count, np.int64)
-    bits, codes = np.empty(count, np.uint16), np.empty(count, np.int64)
-    limit, own = _limits(samples, converter.ceiling)
+    number, codes = np.zeros(count, np.int32), np.empty(count, np.int32)
+    draws, weight = np.empty(count, np.uint64), np.empty(count, np.int32)
+    bits = np.empty(count, np.uint16)
+    limit, own = np.empty(count, np.int64), np.empty(count, np.int64)
+    _scales(samples.gain, samples.dark, converter.ceiling, limit, own)
+    in_step, in_order = _in_step(samples, planes), _in_order(samples.accumulator)
     noisy = parts.variance >= 0 or converter.adc_noise > 0
-    planes = converter.planes
+    adc_variance = converter.adc_noise * converter.adc_noise
     saturated = 0
-    for n in range(products.shape[0]):
+    for n in range(sums.shape[0] * planes):
         vector, plane = n // planes, n % planes
-        _analogue(products, n, parts, samples, limit, own, converter, level, spread)
+        row = skipped + n
+        _gather(products, row, parts.sum, parts.sum_high, level)
         if noisy:
-            run_vector = np.uint64(first_vector + vector)
-            extremes = _draw(samples, run_vector, np.uint64(plane), bits)
-            for k in range(count):
-                number = converter.normal[np.int64(bits[k])]
-                codes[k] = quantised_at(
-                    level[k], spread[k], number, converter.transfer, samples.channel[k]
-                )
+            spread[:] = 0
+            if parts.variance >= 0:
+                _gather(products, row, parts.variance, parts.variance_high, spread)
+            _spreads(level, limit, own, adc_variance, spread)
+            run_vector, run_plane = np.uint64(first_vector + vector), np.uint64(plane)
+            if n == 0 or not in_step or _count(samples, 0, run_vector, run_plane) & _LANES == 0:
+                _derive(samples.key, samples.first, samples.step, run_vector, run_plane, draws)
+            extremes = _draw(samples.first, samples.step, run_vector, run_plane, draws, bits)
+            _look_up(bits, converter.normal, number)
             if extremes:
-                _refine(
-                    samples, run_vector, np.uint64(plane), bits, level, spread, converter, codes
-                )
-        else:
-            for k in range(count):
-                codes[k] = quantised_at(level[k], 0, 0, converter.transfer, samples.channel[k])
-        weight = 1 << plane
+                _refine(samples, run_vector, run_plane, bits, converter.normal, number)
+        _levels(level, limit, samples.gain, samples.dark, converter.ceiling)
+        saturated += _codes(
+            level, spread, number, converter.transfers, samples.transfer, converter.top, codes
+        )
+        factor = 1 << plane
         if converter.is_signed and plane == planes - 1:
-            weight = -weight
-        for k in range(count):
-            code = codes[k]
-            saturated += (code == 0) | (code == converter.top)
-            part = samples.sign[k] * weight * (code - samples.zero[k])
-            sums[vector, samples.accumulator[k]] += np.int32(part)
+            factor = -factor
+        for k in range(np.uint64(count)):
+            weight[k] = samples.sign[k] * np.int32(factor)
+        _add(codes, samples.zero, weight, samples.accumulator, in_order, sums[vector])
     return saturated
 
 
 @kernel
-def _limits(samples: Samples, ceiling: Integer) -> tuple[Int64Array, Int64Array]:
-    """Sums of each sample from which on its amplifier is at its limit, and its variance's scale."""
-    gain, dark = samples.gain, samples.dark
-    limit, own = np.empty_like(gain), np.empty_like(gain)
+def _scales(
+    gain: Int64Array, dark: Int64Array, ceiling: Integer, limit: Int64Array, own: Int64Array
+) -> None:
+    """From which sum on each sample's amplifier is at its limit, and the scale of its variance."""
     for k in range(gain.size):
         step = gain[k] << UNIT_BITS
         beyond = ceiling - dark[k] + 1
         limit[k] = ((beyond << GAIN_BITS) - _GAIN_HALF + step - 1) // step
         own[k] = variance_gain(gain[k])
-    return limit, own
 
 
 @kernel
-def _analogue(
-    products: UInt32Array,
-    n: Integer,
-    parts: Parts,
-    samples: Samples,
-    limit: Int64Array,
-    own: Int64Array,
-    converter: Converter,
-    level: Int64Array,
-    spread: Int64Array,
+def _in_step(samples: Samples, planes: Integer) -> bool:
+    """Whether every row counts by one from plane to plane and vector to vector, all in phase.
+
+    Then one derivation serves four conversions of each of them; else each has its own.
+    """
+    for k in range(samples.first.size):
+        if samples.step[k] != np.uint64(planes):
+            return False
+        if (samples.first[k] ^ samples.first[0]) & _LANES != 0:
+            return False
+    return True
+
+
+@kernel
+def _in_order(accumulator: Int32Array) -> bool:
+    """Whether each accumulator is one more than the one before."""
+    for k in range(accumulator.size):
+        if accumulator[k] != accumulator[0] + k:
+            return False
+    return True
+
+
+@kernel
+def _gather(
+    products: UInt32Array, row: Integer, low: Integer, high: Integer, out: Int64Array
 ) -> None:
-    """Level and spread of each sample; sums beyond the limit have no noise of their own."""
-    count = level.size
-    adc_noise = converter.adc_noise
-    adc_variance = adc_noise * adc_noise
-    for k in range(count):
-        level[k] = np.int64(products[n, parts.sum + k])
-    if parts.sum_high >= 0:
-        for k in range(count):
-            level[k] += np.int64(products[n, parts.sum_high + k]) << 16
-    if parts.variance >= 0:
-        for k in range(count):
-            spread[k] = np.int64(products[n, parts.variance + k])
-        if parts.variance_high >= 0:
-            for k in range(count):
-                spread[k] += np.int64(products[n, parts.variance_high + k]) << 16
-        for k in range(count):
-            variance = spread[k] if level[k] < limit[k] else 0
-            square = ((variance * own[k] + 8) >> 4) + adc_variance
-            spread[k] = np.int64(np.sqrt(np.float64(square)))
-    else:
-        spread[:] = adc_noise
-    for k in range(count):
-        units = min(level[k], limit[k])
-        current = ((units << UNIT_BITS) * samples.gain[k] + _GAIN_HALF) >> GAIN_BITS
-        level[k] = min(current + samples.dark[k], converter.ceiling)
+    """One row of a part of the products, both halves together."""
+    flat, rows = products.reshape(-1), products.shape[1]
+    for start in range(0, out.size, ENTRY):
+        strip = start // ENTRY
+        size = np.uint64(min(ENTRY, out.size - start))
+        to, source = np.uint64(start), np.uint64(((low + strip) * rows + row) * ENTRY)
+        for k in range(size):
+            out[to + k] = np.int64(flat[source + k])
+        if high >= 0:
+            source = np.uint64(((high + strip) * rows + row) * ENTRY)
+            for k in range(size):
+                out[to + k] += np.int64(flat[source + k]) << 16
 
 
 @kernel
-def _draw(samples: Samples, vector: np.uint64, plane: np.uint64, bits: UInt16Array) -> Integer:
-    """Noise bits of one vector and plane; returns how many draws are extreme."""
+def _levels(
+    level: Int64Array, limit: Int64Array, gain: Int64Array, dark: Int64Array, ceiling: Integer
+) -> None:
+    """From sums of conductances to what the converter sees."""
+    for k in range(np.uint64(level.size)):
+        units = min(level[k], limit[k])
+        current = ((units << UNIT_BITS) * gain[k] + _GAIN_HALF) >> GAIN_BITS
+        level[k] = min(current + dark[k], ceiling)
+
+
+@kernel
+def _spreads(
+    total: Int64Array, limit: Int64Array, own: Int64Array, adc_variance: Integer, out: Int64Array
+) -> None:
+    """From sums of variances to standard deviations; an amplifier at its limit has no noise of cells."""
+    for k in range(np.uint64(out.size)):
+        variance = out[k] if total[k] < limit[k] else 0
+        square = ((variance * own[k] + 8) >> 4) + adc_variance
+        out[k] = np.int64(np.sqrt(np.float64(square)))
+
+
+@kernel
+def _count(samples: Samples, k: Integer, vector: Word, plane: Word) -> Word:
+    """Number of a conversion among those of its row."""
+    return samples.first[k] + vector * samples.step[k] + plane
+
+
+@kernel
+def _derive(
+    key: UInt64Array,
+    first: UInt64Array,
+    step: UInt64Array,
+    vector: Word,
+    plane: Word,
+    draws: UInt64Array,
+) -> None:
+    """The random word of each sample's conversion, which serves four conversions of its row."""
+    for k in range(np.uint64(draws.size)):
+        count = first[k] + vector * step[k] + plane
+        draws[k] = derive(key[k], count >> np.uint64(2))
+
+
+@kernel
+def _draw(
+    first: UInt64Array,
+    step: UInt64Array,
+    vector: Word,
+    plane: Word,
+    draws: UInt64Array,
+    bits: UInt16Array,
+) -> Integer:
+    """Each conversion's part of its random word; returns how many draws are extreme."""
     extremes = 0
-    for k in range(bits.size):
-        count = samples.first[k] + vector * samples.step[k] + plane
-        four = derive(samples.key[k], count >> np.uint64(2))
-        bits[k] = np.uint16(four >> (np.uint64(16) * (count & np.uint64(3))))
-        extremes += is_extreme(np.int64(bits[k]))
+    for k in range(np.uint64(bits.size)):
+        count = first[k] + vector * step[k] + plane
+        own = np.uint16(draws[k] >> (np.uint64(16) * (count & _LANES)))
+        bits[k] = own
+        extremes += is_extreme(np.int64(own))
     return extremes
+
+
+@kernel
+def _look_up(bits: UInt16Array, normal: Int32Array, number: Int32Array) -> None:
+    for k in range(np.uint64(bits.size)):
+        number[k] = normal[np.uint64(bits[k])]
 
 
 @kernel
 def _refine(
     samples: Samples,
-    vector: np.uint64,
-    plane: np.uint64,
+    vector: Word,
+    plane: Word,
     bits: UInt16Array,
-    level: Int64Array,
-    spread: Int64Array,
-    converter: Converter,
-    codes: Int64Array,
+    normal: Int32Array,
+    number: Int32Array,
 ) -> None:
-    """Convert again where the draw is extreme, with the finer table."""
+    """Look the extreme draws up in the finer table."""
     for k in range(bits.size):
         first = np.int64(bits[k])
         if is_extreme(first):
-            count = samples.first[k] + vector * samples.step[k] + plane
+            count = _count(samples, k, vector, plane)
             fine = np.int64(derive(samples.tail_key[k], count) >> np.uint64(52))
-            number = converter.normal[place_in(first, fine)]
-            codes[k] = quantised_at(
-                level[k], spread[k], number, converter.transfer, samples.channel[k]
-            )
+            number[k] = normal[place_in(first, fine)]
+
+
+@kernel
+def _codes(
+    level: Int64Array,
+    spread: Int64Array,
+    number: Int32Array,
+    transfers: Int32Array,
+    transfer: UInt64Array,
+    top: Integer,
+    codes: Int32Array,
+) -> Integer:
+    """The codes; returns how many lie at either end of the scale."""
+    saturated = 0
+    for k in range(np.uint64(codes.size)):
+        code = quantised_from(level[k], spread[k], number[k], transfers, transfer[k])
+        codes[k] = np.int32(code)
+        saturated += (code == 0) | (code == top)
+    return saturated
+
+
+@kernel
+def _add(
+    codes: Int32Array,
+    zero: Int32Array,
+    weight: Int32Array,
+    accumulator: Int32Array,
+    in_order: bool,
+    sums: Int32Array,
+) -> None:
+    """Add the weighted codes to the accumulators of one vector."""
+    if in_order:
+        start = np.uint64(accumulator[0])
+        for k in range(np.uint64(codes.size)):
+            sums[start + k] += weight[k] * (codes[k] - zero[k])
+    else:
+        for k in range(np.uint64(codes.size)):
+            sums[np.uint64(accumulator[k])] += weight[k] * (codes[k] - zero[k])

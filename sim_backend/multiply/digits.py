@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from sim_backend._jit import ENTRY
 from sim_backend.cells import UInt8Array, UInt32Array
 
 CHUNK = 2048
@@ -47,13 +48,15 @@ class Digits:
 
     def products(self, bits: UInt8Array) -> UInt32Array:
         """Sum the rows of the matrix that each vector's bits choose; see `tables.products`."""
-        out = np.zeros((len(bits), self._width), dtype=np.uint32)
+        strips, vectors = self._width // ENTRY, len(bits)
+        out = np.zeros((strips, vectors, ENTRY), dtype=np.uint32)
         if self._digits == 0:
             return out
         inputs = np.unpackbits(bits, axis=1, bitorder="little").view(np.int8)
         left = self._torch.from_numpy(inputs)
         sums = self._torch._int_mm(left, self._right).numpy().view(np.uint32)
+        by_digit = sums.reshape(vectors, self._digits, strips, ENTRY)
         for n in range(self._digits):
-            part = sums[:, n * self._width : (n + 1) * self._width]
-            out += part << np.uint32(8 * n)  # modulo 2^32, as the sum is below it
+            # modulo 2^32, as the sum is below it
+            out += by_digit[:, n].transpose(1, 0, 2) << np.uint32(8 * n)
         return out

@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, partial
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 
+from sim_backend._jit import ENTRY
 from sim_backend.cells import UInt8Array, UInt32Array
 from sim_backend.fixedpoint import Int64Array, ReadNumbers
 from sim_backend.multiply import digits, tables
@@ -42,14 +43,14 @@ class Rows(NamedTuple):
     ----------
     dark : (ranges, rows) int64
         Reading with all bit lines at ground, 2^-16 code.
-    zero : (ranges, rows) int64
+    zero : (ranges, rows) int32
         In whole codes.
     counts : (rows,) uint64
         Conversions before the run.
     """
 
     dark: Int64Array
-    zero: Int64Array
+    zero: Int32Array
     counts: UInt64Array
 
 
@@ -118,7 +119,7 @@ def multiply(
         adc_noise=numbers.adc_noise,
         ceiling=ceiling_of(numbers),
         top=numbers.top,
-        transfer=numbers.transfer,
+        transfers=numbers.transfer.reshape(-1),
         normal=normal,
     )
     saturated = 0
@@ -161,37 +162,28 @@ class _Block:
 
     def _by_tables(self, chunk: tuple[int, int]) -> int:
         products = tables.products(self._bits_of(chunk), self._matrix.values)
-        return self._convert(products, chunk)
+        return self._convert(products, chunk, chunk[0])
 
     def _by_digits(self, workers: int) -> int:
         """torch has threads of its own: only the conversions are spread over ours."""
         engine, saturated = Digits(self._matrix.values), 0
         for chunk in self._chunks(0, len(self._sums), digits.CHUNK):
-            begin, planes = chunk[0], self._converter.planes
-            products = engine.products(self._bits_of(chunk))
-
-            def part(
-                piece: tuple[int, int],
-                products: UInt32Array = products,
-                begin: int = begin,
-                planes: int = planes,
-            ) -> int:
-                return self._convert(
-                    products[(piece[0] - begin) * planes : (piece[1] - begin) * planes], piece
-                )
-
-            saturated += sum(self._map(part, self._chunks(*chunk, tables.CHUNK), workers))
+            convert_part = partial(
+                self._convert, engine.products(self._bits_of(chunk)), first=chunk[0]
+            )
+            saturated += sum(self._map(convert_part, self._chunks(*chunk, tables.CHUNK), workers))
         return saturated
 
     def _bits_of(self, chunk: tuple[int, int]) -> UInt8Array:
         start, stop = (vector * self._converter.planes for vector in chunk)
         return self._bits[start:stop]
 
-    def _convert(self, products: UInt32Array, chunk: tuple[int, int]) -> int:
+    def _convert(self, products: UInt32Array, chunk: tuple[int, int], first: int) -> int:
+        """Convert a chunk; the products begin with vector `first`."""
         start, stop = chunk
-        return convert(
-            products, self._parts, self._samples, self._converter, start, self._sums[start:stop]
-        )
+        skipped = (start - first) * self._converter.planes
+        sums = self._sums[start:stop]
+        return convert(products, skipped, self._parts, self._samples, self._converter, start, sums)
 
     def _chunks(self, start: int, stop: int, planes: int) -> list[tuple[int, int]]:
         """Ranges of vectors with about that many planes each."""
@@ -225,9 +217,9 @@ def _samples(
         gain=numbers.gain[channel, range_index],
         dark=rows.dark[range_index, row],
         zero=rows.zero[range_index, row],
-        channel=channel,
         accumulator=schedule.accumulator[part],
         sign=schedule.sign[part],
+        transfer=(channel * numbers.transfer.shape[1]).astype(np.uint64),
         key=keys.conversion[row],
         tail_key=keys.tail[row],
         first=rows.counts[row] + turn,
@@ -236,7 +228,8 @@ def _samples(
 
 
 def _parts(matrix: Matrix) -> Parts:
-    place = iter(range(0, matrix.values.shape[1], matrix.stride))
+    strips = matrix.stride // ENTRY
+    place = iter(range(0, matrix.values.shape[1] // ENTRY, strips))
     kept = (True, matrix.wide_sum, matrix.noisy, matrix.wide_variance)
     return Parts(*(next(place) if here else -1 for here in kept))
 

@@ -11,6 +11,7 @@ from firmware_protocol.messages import Use
 from sim_backend.cells import UInt8Array
 from sim_backend.effective import Group
 from sim_backend.fixedpoint import Int64Array
+from sim_backend.tables import Int32Array
 
 UInt64Array = np.ndarray[tuple[int, ...], np.dtype[np.uint64]]
 
@@ -28,9 +29,11 @@ class Schedule:
         1 for the bit lines that follow the input.
     groups : tuple of S tuples
         Rows of each step, ascending.
-    step, row, place, accumulator, sign : (T,) int64
+    step, row, place : (T,) int64
         Of each sample, step after step: its step, its row, where that row stands in the step's
-        group, its accumulator, and +1 or -1.
+        group.
+    accumulator, sign : (T,) int32
+        Its accumulator, and +1 or -1.
     turn, turns : (T,) int64
         How many samples of the same row come before it, and how many there are.
     """
@@ -42,8 +45,8 @@ class Schedule:
     step: Int64Array
     row: Int64Array
     place: Int64Array
-    accumulator: Int64Array
-    sign: Int64Array
+    accumulator: Int32Array
+    sign: Int32Array
     turn: Int64Array
     turns: Int64Array
 
@@ -71,8 +74,8 @@ class Schedule:
             step=step.astype(np.int64),
             row=row,
             place=np.array(place, dtype=np.int64),
-            accumulator=used["accumulator"].astype(np.int64),
-            sign=np.where(used["use"] == Use.ADD, 1, -1).astype(np.int64),
+            accumulator=used["accumulator"].astype(np.int32),
+            sign=np.where(used["use"] == Use.ADD, 1, -1).astype(np.int32),
             turn=turn,
             turns=turns,
         )

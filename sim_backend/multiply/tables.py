@@ -17,6 +17,7 @@ CHUNK = 256
 
 _ENTRY = np.uint64(ENTRY)
 _TABLE = np.uint64(16 * ENTRY)
+_LINE_BYTES = 64
 _TABLES = 8
 """Tables in use at a time; together they fit the first cache."""
 _ZERO, _ONE, _FOUR = np.uint64(0), np.uint64(1), np.uint64(4)
@@ -35,28 +36,32 @@ def products(bits: UInt8Array, matrix: UInt32Array) -> UInt32Array:
 
     Returns
     -------
-    (n, width) uint32
+    (width / 64, n, 64) uint32
+        In strips of 64 columns: what is written together lies together.
     """
-    out = np.zeros((len(bits), matrix.shape[1]), dtype=np.uint32)
-    tables = np.empty(_TABLES * 16 * ENTRY, dtype=np.uint32)
-    _sum(bits, matrix, tables, out)
+    out = np.zeros((matrix.shape[1] // ENTRY, len(bits), ENTRY), dtype=np.uint32)
+    _sum(bits, matrix, _aligned(_TABLES * 16 * ENTRY), out)
     return out
+
+
+def _aligned(size: int) -> UInt32Array:
+    """Memory for the tables that begins with a line of the cache: a third of the time."""
+    room = np.empty(size + _LINE_BYTES // 4, dtype=np.uint32)
+    start = -room.ctypes.data % _LINE_BYTES // 4
+    return room[start : start + size]
 
 
 @kernel
 def _sum(bits: UInt8Array, matrix: UInt32Array, tables: UInt32Array, out: UInt32Array) -> None:
     # unsigned indices: signed ones are looked at for being negative, each time
-    vectors, width_bytes, width = (
-        np.uint64(bits.shape[0]),
-        np.uint64(bits.shape[1]),
-        np.uint64(matrix.shape[1]),
-    )
+    vectors, row_bytes = np.uint64(bits.shape[0]), np.uint64(bits.shape[1])
+    width = np.uint64(matrix.shape[1])
     flat_bits, flat_matrix, flat_out = bits.reshape(-1), matrix.reshape(-1), out.reshape(-1)
     for at in range(_ZERO, width, _ENTRY):
-        for byte in range(_ZERO, width_bytes, _FOUR):
+        for byte in range(_ZERO, row_bytes, _FOUR):
             _tabulate(flat_matrix, byte * np.uint64(8) * width + at, width, tables)
             for vector in range(vectors):
-                place = vector * width_bytes + byte
+                place = vector * row_bytes + byte
                 one = np.uint64(flat_bits[place])
                 two = np.uint64(flat_bits[place + _ONE])
                 three = np.uint64(flat_bits[place + np.uint64(2)])
@@ -71,7 +76,7 @@ def _sum(bits: UInt8Array, matrix: UInt32Array, tables: UInt32Array, out: UInt32
                     (four & _LOW) * _ENTRY + np.uint64(6) * _TABLE,
                     (four >> _FOUR) * _ENTRY + np.uint64(7) * _TABLE,
                 )
-                add_entries(flat_out, vector * width + at, tables, entries)
+                add_entries(flat_out, at * vectors + vector * _ENTRY, tables, entries)
 
 
 @kernel

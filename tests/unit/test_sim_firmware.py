@@ -338,7 +338,7 @@ def test_a_read_streams_every_code_once_in_order(bench: Bench):
     assert zeros[:8].tolist() == sums.tolist()
     assert not zeros[8:].any()
     codes = np.frombuffer(b"".join(c.words for c in chunks), "<u2").reshape(3, 16, 512)
-    assert abs(codes[:, :, 0::2].mean() - codes[:, :, 1::2].mean() - 1960) < 40
+    assert abs(codes[:, :, 0::2].mean() - codes[:, :, 1::2].mean() - 1825) < 40  # less wires
 
 
 @pytest.mark.parametrize("room", [1, 7, 512, 5000])

@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim_backend import cells, readpath, tables
-from sim_backend.cells import CellFlag, Cells
 from sim_backend.fixedpoint import forming_numbers
 from sim_backend.frontend import REFERENCE_MK, converters, front_end, transitions
 from sim_backend.profile import load
@@ -35,15 +34,19 @@ NOISE = NoiseKeys(children(child(9, 5), ROWS), children(child(9, 6), ROWS))
 # --- the reference ---------------------------------------------------------------------------
 
 
-def reference_code(state: Cells, row: int, column: int, range_index: int, count: int) -> int:
+def reference_code(
+    effective_ps: np.ndarray, row: int, column: int, range_index: int, count: int
+) -> int:
     channel = row % 8
-    current = int(state.conductance_ps[row, column]) * int(READING.gain[channel, range_index])
-    current = 0 if state.flags[row, column] & CellFlag.OPEN else current + 2**25 >> 26
-    offset = int(READING.offset[channel, range_index])
-    output = min(current + offset, READING.limit)
-    own = current * READING.noise >> 20 if output < READING.limit else 0
-    spread = int(np.sqrt(np.float64(own**2 + READING.adc_noise**2)))
-    level = output + (256 << 16) + 2**15
+    gain = int(READING.gain[channel, range_index])
+    units = int(effective_ps[row, column]) + 2 >> 2
+    current = units * 4 * gain + 2**25 >> 26
+    output = current + int(READING.offset[channel, range_index])
+    own = min(((units * READING.noise >> 20) ** 2 + 2**11) >> 12, 2**32 - 1)
+    own = 0 if output > READING.limit else own
+    square = (own * ((gain * gain + 2**31) >> 32) + 8 >> 4) + READING.adc_noise**2
+    spread = int(np.sqrt(np.float64(square)))
+    level = min(output, READING.limit) + (256 << 16) + 2**15
     first = child(int(NOISE.conversion[row]), count // 4) >> (16 * (count % 4)) & 0xFFFF
     number = normal_at(first, child(int(NOISE.tail[row]), count) >> 52)
     return bisect_right(TRANSITIONS[channel], level + (spread * number + 2**19 >> 20))
@@ -52,25 +55,19 @@ def reference_code(state: Cells, row: int, column: int, range_index: int, count:
 # --- helpers ---------------------------------------------------------------------------------
 
 
-def fresh(flags: np.ndarray | None = None) -> Cells:
-    def zeros(dtype: type) -> np.ndarray:
-        return np.zeros((ROWS, COLUMNS), dtype)
-
-    state = Cells(
-        zeros(np.uint32), zeros(np.uint8), *(zeros(np.uint32) for _ in range(4)), zeros(np.uint64)
-    )
-    cells.fill_unformed(state.conductance_ps, np.uint64(child(9, 3)), FORMING, TABLES)
-    if flags is not None:
-        state.flags[:] = flags
-    return state
+def fresh() -> np.ndarray:
+    """What the amplifiers see of unformed cells, were there no wires."""
+    effective_ps = np.zeros((ROWS, COLUMNS), np.uint32)
+    cells.fill_unformed(effective_ps, np.uint64(child(9, 3)), FORMING, TABLES)
+    return effective_ps
 
 
-def lines_of(state: Cells, range_index: int) -> Lines:
+def lines_of(effective_ps: np.ndarray, range_index: int) -> Lines:
     level = np.zeros((ROWS, COLUMNS), np.int32)
     dark = np.zeros(ROWS, np.int32)
     lines = Lines(level, level.copy(), dark, READING.adc_noise, READING.top, READING.transfer)
-    every = np.arange(ROWS)
-    readpath.prepare(every, range_index, state.conductance_ps, state.flags, READING, lines)
+    readpath.prepare_dark(range_index, READING, lines.dark)
+    readpath.prepare(np.arange(ROWS), range_index, effective_ps, READING, lines)
     return lines
 
 
@@ -97,8 +94,8 @@ def test_reading_equals_the_reference_however_it_is_cut(
     cuts: set[int],
 ):
     state = fresh()
-    state.conductance_ps[::2] = conductance
-    state.flags[3] = CellFlag.OPEN
+    state[::2] = conductance
+    state[3] = 0
     counts = (np.arange(ROWS) * 1001 + count).astype(np.uint64)
     row, column = np.array(sorted(rows)), np.array(sorted(columns))
     block = readpath.block(row, column, counts, lines_of(state, range_index))
@@ -154,7 +151,7 @@ def test_single_cells_and_zeros_follow_the_same_sequence_of_conversions(
         seen[row] += 1
     assert counts.tolist() == seen
 
-    dark = fresh(np.full((ROWS, COLUMNS), CellFlag.OPEN))
+    dark = np.zeros((ROWS, COLUMNS), np.uint32)
     sums = np.empty(ROWS, np.uint32)
     every = np.arange(ROWS)
     readpath.read_dark(every, 16, counts, lines, NOISE, TABLES.normal, sums)
