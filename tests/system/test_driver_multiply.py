@@ -1,0 +1,181 @@
+"""Gate schedules through the driver, over TCP and inside the process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from firmware_protocol.layouts import PULSE_ROW
+from firmware_protocol.messages import Operation, Rail
+from rramhil.driver import Board, Chip, Sample, Schedule, Step, row_schedule
+from rramhil.errors import BoardError
+from tests.support.boards import served_board
+
+ROWS = np.arange(24)
+RANGE = 1
+
+
+@pytest.fixture(params=["tcp", "sim"])
+def board(request: pytest.FixtureRequest, lab_root: Path) -> Iterator[Board]:
+    if request.param == "sim":
+        with Board.open("sim://", lab_root=lab_root) as board:
+            yield board
+        return
+    with served_board(lab_root) as address, Board.open(address, lab_root=lab_root) as board:
+        yield board
+
+
+@pytest.fixture
+def chip(board: Board) -> Chip:
+    """A chip with half of the cells of 24 rows formed, and zeros of all ranges."""
+    pulses = np.zeros(len(ROWS), dtype=PULSE_ROW)
+    pulses["row"] = ROWS
+    code = board.description.dac_code(Rail.SOURCE, 4.0)
+    pulses["source_code"] = pulses["inhibit_code"] = code
+    pulses["word_code"] = board.description.word_code(100e-6)
+    pulses["width_ns"] = 1_000_000
+    pulses["column_mask"] = 0x55
+    chip = board.chip(0)
+    assert chip.pulse(pulses, Operation.FORM).error is None
+    for range_index in range(3):
+        chip.dark(ROWS, range_index)
+    return chip
+
+
+def gate(*columns: int) -> NDArray[np.bool_]:
+    lines = np.zeros(512, dtype=np.bool_)
+    lines[list(columns) or slice(None)] = True
+    return lines
+
+
+def some_inputs(vectors: int, low: int, high: int, columns: int = 512) -> NDArray[Any]:
+    return np.random.default_rng(1).integers(low, high + 1, (vectors, columns))
+
+
+def test_a_product_is_the_inputs_times_the_conductances(chip: Chip) -> None:
+    conductance_uS = chip.read(ROWS, slice(0, 64), reads=200)
+    chip.load_schedule(3, row_schedule(ROWS, gate(*range(0, 64, 3)), RANGE, 8))
+    inputs = some_inputs(400, 0, 15, 64)
+    result = chip.run_schedule(3, inputs, 4)
+    gated_uS = conductance_uS * gate(*range(0, 64, 3))[:64]
+    expected = inputs @ gated_uS.T / 0.05
+    assert result.accumulators.shape == (400, 24)
+    assert result.conversions == 400 * 4 * 24
+    assert result.saturated == 0
+    error = (result.accumulators - expected).mean(axis=0)
+    # zero and conductance are measured: 16 conversions, 200 reads, the finer range's own zero
+    assert abs(error).max() < 0.01 * expected.mean()
+
+
+def test_signed_inputs_and_subtracted_samples_have_their_signs(chip: Chip) -> None:
+    pair = Step(gate(), (Sample(0, 0), Sample(1, 0, subtract=True), Sample(2, 1)), 2)
+    chip.load_schedule(0, Schedule((pair,), 2))
+    inputs = np.repeat(some_inputs(6, -8, 7), 300, axis=0)
+    result = chip.run_schedule(0, inputs, 4, is_signed=True)
+    chip.load_schedule(1, row_schedule(np.arange(3), gate(), 2, 8))
+    alone = chip.run_schedule(1, inputs, 4, is_signed=True)
+
+    def means(sums: NDArray[np.int32]) -> NDArray[np.float64]:
+        return sums.reshape(6, 300, -1).mean(axis=1)
+
+    one, two, three = means(alone.accumulators).T
+    pair, single = means(result.accumulators).T
+    # what cells and converter leave of their noise in the mean of 300 vectors
+    assert np.allclose(pair, one - two, atol=6 * 180 / np.sqrt(300))
+    assert np.allclose(single, three, atol=6 * 130 / np.sqrt(300))
+    assert abs(one - two).max() > 200
+    assert (three < 0).all()
+
+
+def test_long_schedules_and_batches_are_cut_into_frames(chip: Chip, board: Board) -> None:
+    """3,000 steps take two frames, 1,000 vectors of 512 accumulators eight."""
+    step = row_schedule(np.arange(8), gate(), 2, 8).steps[0]
+    samples = [
+        tuple(Sample(s.row, (8 * n + s.row) % 512) for s in step.samples) for n in range(3000)
+    ]
+    steps = tuple(Step(step.gate, part, 2) for part in samples)
+    sent = board.link.statistics.frames_sent
+    chip.load_schedule(5, Schedule(steps, 512))
+    assert board.link.statistics.frames_sent - sent >= 2
+    chip.load_schedule(6, Schedule(steps[:64], 512))
+    inputs = some_inputs(1000, 0, 1)
+    sent = board.link.statistics.frames_sent
+    result = chip.run_schedule(6, inputs, 1)
+    assert board.link.statistics.frames_sent - sent >= 8
+    assert (result.accumulators.shape, result.conversions) == ((1000, 512), 512_000)
+    assert chip.run_schedule(5, inputs[:2], 1).conversions == 2 * 24_000
+
+
+def test_a_schedule_that_somebody_else_loaded_can_be_run(chip: Chip, board: Board) -> None:
+    chip.load_schedule(0, row_schedule(ROWS, gate(), RANGE, 8))
+    result = board.chip(0).run_schedule(0, some_inputs(5, 0, 1), 1)
+    assert result.accumulators.shape == (5, 24)
+    assert result.conversions == 5 * 24
+
+
+def test_what_is_not_ready_is_said_with_the_next_step(board: Board) -> None:
+    chip = board.chip(0)
+    with pytest.raises(BoardError, match=r"no schedule in this slot \(9\).*LOAD_SCHEDULE"):
+        chip.run_schedule(9, some_inputs(5, 0, 1), 1)
+    chip.load_schedule(9, row_schedule(ROWS, gate(), RANGE, 8))
+    with pytest.raises(BoardError, match=r"no zero in range 1 of this row \(0\).*DARK"):
+        chip.run_schedule(9, some_inputs(5, 0, 1), 1)
+    chip.dark(ROWS, RANGE)
+    assert chip.run_schedule(9, some_inputs(5, 0, 1), 1).conversions == 120
+
+
+SAMPLE = Sample(0, 0)
+
+
+@pytest.mark.parametrize(
+    ("step", "why"),
+    [
+        (Step(gate(), (), 0), "samples no row"),
+        (Step(gate(), (SAMPLE, Sample(8, 0)), 0), "rows 0 and 8 are both on ADC channel 0"),
+        (Step(gate(), (Sample(512, 0),), 0), "no row 512"),
+        (Step(gate(), (Sample(0, 1),), 0), "no accumulator 1, only 0 to 0"),
+        (Step(gate(), (SAMPLE,), 3), "no range 3, only 0 to 2"),
+        (Step(gate()[:8], (SAMPLE,), 0), r"shape \(8,\)"),
+        (Step(gate().astype(np.uint8), (SAMPLE,), 0), "uint8"),  # type: ignore[arg-type]
+    ],
+)
+def test_a_schedule_that_cannot_be_run_is_refused_before_it_is_sent(
+    chip: Chip, step: Step, why: str
+) -> None:
+    with pytest.raises(ValueError, match=f"step 1 of the schedule: .*{why}"):
+        chip.load_schedule(0, Schedule((Step(gate(), (SAMPLE,), 0), step), 1))
+
+
+def test_schedules_of_the_wrong_size_are_refused(chip: Chip) -> None:
+    step = Step(gate(), (SAMPLE,), 0)
+    for schedule, why in (
+        (Schedule((), 1), "1 to 4096 steps"),
+        (Schedule((step,), 4097), "1 to 4096 accumulators"),
+        (Schedule((step,) * 513, 1), "accumulator 0 takes 513 samples"),
+    ):
+        with pytest.raises(ValueError, match=why):
+            chip.load_schedule(0, schedule)
+    with pytest.raises(ValueError, match="no slot 64"):
+        chip.load_schedule(64, Schedule((step,), 1))
+
+
+def test_inputs_that_are_none_are_refused(chip: Chip) -> None:
+    chip.load_schedule(0, Schedule((Step(gate(), (SAMPLE,), 0),), 1))
+    good = np.zeros((1, 8), dtype=np.int64)
+    for inputs, named, why in (
+        (good.astype(float), {}, "whole numbers"),
+        (good[0], {}, r"shape \(8,\)"),
+        (good[:0], {}, r"shape \(0, 8\)"),
+        (good + 4, {}, "input 4 lies outside 0 to 3"),
+        (good + 2, {"is_signed": True}, "input 2 lies outside -2 to 1"),
+        (good, {"first_column": 505}, "do not fit"),
+    ):
+        with pytest.raises(ValueError, match=why):
+            chip.run_schedule(0, inputs, 2, **named)
+    with pytest.raises(ValueError, match="1 to 8 bits"):
+        chip.run_schedule(0, good, 9)
