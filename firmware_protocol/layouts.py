@@ -52,4 +52,4 @@ STEP = np.dtype(
         ("samples", SAMPLE, (8,)),
     ]
 )
-"""A step of a gate schedule: which bit lines may be driven, and which rows are sampled then. (114 bytes)"""
+"""A step of a gate schedule: which bit lines may be driven, which rows are sampled. (114 bytes)"""

@@ -494,7 +494,7 @@ _STEP = Struct("<BB64sHHBBHHBBHHBBHHBBHHBBHHBBHHBBHHBB")
 
 
 class Step(NamedTuple):
-    """A step of a gate schedule: which bit lines may be driven, and which rows are sampled then."""
+    """A step of a gate schedule: which bit lines may be driven, which rows are sampled."""
 
     range: int
     """TIA range."""

@@ -1,7 +1,8 @@
 """Typed calls on a board: numpy in and out, every limit checked, nothing fired twice.
 
 `Board` and `Chip` are the public face; `link` is the session over a pipe; `limits` the safe
-operating area; `schedule` what a multiplication is made of; `description` what the board says of itself.
+operating area; `schedule` what a multiplication is made of; `description` what the board says of
+itself.
 """
 
 from rramhil.driver.board import Board

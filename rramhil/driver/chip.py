@@ -1,4 +1,7 @@
-"""A chip: pulses, reads and multiplications, numpy in and out. The only place where array commands are sent."""
+"""A chip: pulses, reads and multiplications, numpy in and out.
+
+Owns the sending of array commands; nobody else sends any.
+"""
 
 from __future__ import annotations
 

@@ -47,7 +47,8 @@ class CellsInMemory:
         drawn = devices(shape, keys, forming, switching, found)
         self._rules = pulsing.Rules(keys, forming, switching, found, drawn)
         integers: list[Any] = [np.zeros(shape, dtype=np.uint32) for _ in range(5)]
-        self._state = cells.Cells(integers[0], np.zeros(shape, dtype=np.uint8), *integers[1:])
+        flags, moments = np.zeros(shape, dtype=np.uint8), np.zeros(shape, dtype=np.uint64)
+        self._state = cells.Cells(integers[0], flags, *integers[1:], moments)
         unformed = np.uint64(child(seed, Stream.UNFORMED))
         cells.fill_unformed(self._state.conductance_ps, unformed, forming, found)
         self._pulses = {operation: _everywhere(operation, shape) for operation in Operation}
@@ -65,9 +66,9 @@ class CellsInMemory:
         }
         notes = np.zeros(1, dtype=np.uint16)
         progress = cells.Progress(notes, notes.copy(), 0)
-        return pulsing.fire(
-            state, counts[operation], self._pulses[operation], self._rules, progress
-        )
+        pulses = self._pulses[operation]
+        moments = np.zeros(len(pulses.row), dtype=np.int64)
+        return pulsing.fire(state, counts[operation], pulses, moments, self._rules, progress)
 
     def snapshot(self) -> tuple[np.ndarray[Any, Any], ...]:
         """Copy of the state."""

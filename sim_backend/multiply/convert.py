@@ -188,7 +188,7 @@ def _in_step(samples: Samples, planes: Integer) -> bool:
 @kernel
 def _in_order(accumulator: Int32Array) -> bool:
     """Whether each accumulator is one more than the one before."""
-    for k in range(accumulator.size):
+    for k in range(accumulator.size):  # noqa: SIM110 - kernels have no generators
         if accumulator[k] != accumulator[0] + k:
             return False
     return True
@@ -227,7 +227,7 @@ def _levels(
 def _spreads(
     total: Int64Array, limit: Int64Array, own: Int64Array, adc_variance: Integer, out: Int64Array
 ) -> None:
-    """From sums of variances to standard deviations; an amplifier at its limit has no noise of cells."""
+    """From sums of variances to standard deviations; at an amplifier's limit, of no cell."""
     for k in range(np.uint64(out.size)):
         variance = out[k] if total[k] < limit[k] else 0
         square = ((variance * own[k] + 8) >> 4) + adc_variance

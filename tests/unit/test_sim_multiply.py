@@ -6,6 +6,7 @@ Python integers; it shares with the code the tables of the normal distribution a
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,8 @@ from hypothesis import strategies as st
 
 from firmware_protocol.layouts import STEP
 from sim_backend import tables
-from sim_backend.fixedpoint import ReadNumbers, read_numbers
+from sim_backend.fixedpoint import ReadNumbers
+from sim_backend.frontend import REFERENCE_MK, converters, front_end, transitions
 from sim_backend.multiply import Inputs, Products, Rows, Schedule, multiply
 from sim_backend.multiply.matrix import Matrix, fold
 from sim_backend.multiply.run import ENGINE_VARIABLE, THREADS_VARIABLE
@@ -24,7 +26,12 @@ from sim_backend.randomness import board_key, child, children
 from sim_backend.readpath import NoiseKeys
 from tests.support.reference import normal_at
 
-NUMBERS = read_numbers(load("rram40_256k"), board_key(1))
+PROFILE = load("rram40_256k")
+NUMBERS = front_end(PROFILE, 1, REFERENCE_MK).read
+TRANSITIONS = [
+    transitions(converter).tolist()
+    for converter in converters(PROFILE, board_key(1), REFERENCE_MK)
+]
 QUIET = NUMBERS._replace(noise=0, adc_noise=0)
 NORMAL = tables.load().normal
 ROWS, COLUMNS = 24, 40
@@ -131,15 +138,16 @@ def reference_code(case: Case, row: int, r: int, driven: list[int], counts: list
     units = [ps + 2 >> 2 for ps in driven]
     current = sum(units) * 4 * gain + 2**25 >> 26
     own = [min(((u * numbers.noise >> 20) ** 2 + 2**11) >> 12, 2**32 - 1) for u in units]
-    variance = sum(own) if current <= 30_000 * 65536 else 0
+    ceiling = (256 << 16) + 2**15 + numbers.limit
+    level = current + int(case.rows.dark[r, row])
+    variance = sum(own) if level <= ceiling else 0
     square = (variance * ((gain * gain + 2**31) >> 32) + 8 >> 4) + numbers.adc_noise**2
     count = counts[row]
     counts[row] += 1
     first = child(int(KEYS.conversion[row]), count // 4) >> (16 * (count % 4)) & 0xFFFF
     number = normal_at(first, child(int(KEYS.tail[row]), count) >> 52)
-    level = min(current, 30_000 * 65536) + int(case.rows.dark[r, row])
     noise = int(np.sqrt(np.float64(square))) * number + 2**19 >> 20
-    return min(max(level + noise >> 16, 0), 16383)
+    return bisect_right(TRANSITIONS[row % 8], min(level, ceiling) + noise)
 
 
 # --- promises --------------------------------------------------------------------------------
