@@ -20,13 +20,11 @@ from sim_backend.tables import NORMAL_BITS, Int32Array
 MARGIN = 256
 """Codes beyond either end of the scale that the table covers: no transition lies farther off."""
 _LOWEST = -MARGIN << CODE_BITS
-_HIGHEST = (((1 << 14) + MARGIN) << CODE_BITS) - 1
 _BIN_BITS = CODE_BITS - 1
 """Bins of the table are half a code wide: there is at most one transition in each."""
 _FIRST_BIN = 2 * MARGIN
 """Bin of the table in which the scale begins."""
 _NOISE_HALF = 1 << (NORMAL_BITS - 1)
-_BITS = 14
 
 
 class Converter(NamedTuple):
@@ -34,6 +32,8 @@ class Converter(NamedTuple):
 
     Attributes
     ----------
+    bits : int
+        Width of a code.
     offset : int
         By which every transition lies too high.
     gain_ppb : int
@@ -46,6 +46,7 @@ class Converter(NamedTuple):
         Of the transitions' jitter.
     """
 
+    bits: int
     offset: int
     gain_ppb: int
     bow: int
@@ -68,25 +69,31 @@ def quantised(level: Integer, spread: Integer, number: Integer, transfer: Int32A
     transfer : (bins,) int32
         Of the channel; a row of `transfers`.
     """
-    seen = _seen(level, spread, number)
+    seen = _seen(level, spread, number, transfer.size)
     return (seen + transfer[(seen >> _BIN_BITS) + _FIRST_BIN]) >> CODE_BITS
 
 
 @kernel
 def quantised_from(
-    level: Integer, spread: Integer, number: Integer, transfers: Int32Array, begins: Word
+    level: Integer,
+    spread: Integer,
+    number: Integer,
+    transfers: Int32Array,
+    begins: Word,
+    bins: Integer,
 ) -> Integer:
     """The same, where the channel's transfer begins at a place among several, (n,) int32."""
-    seen = _seen(level, spread, number)
+    seen = _seen(level, spread, number, bins)
     # an unsigned index: a signed one is looked at for being negative, each time
     return (seen + transfers[begins + np.uint64((seen >> _BIN_BITS) + _FIRST_BIN)]) >> CODE_BITS
 
 
 @kernel
-def _seen(level: Integer, spread: Integer, number: Integer) -> Integer:
+def _seen(level: Integer, spread: Integer, number: Integer, bins: Integer) -> Integer:
     """What a converter finds at its input, cut to where its transfer is known."""
     noise = (np.int64(spread) * np.int64(number) + _NOISE_HALF) >> NORMAL_BITS
-    return min(max(np.int64(level) + noise, _LOWEST), _HIGHEST)
+    highest = (bins << _BIN_BITS) + _LOWEST - 1
+    return min(max(np.int64(level) + noise, _LOWEST), highest)
 
 
 def transitions(converter: Converter) -> Int64Array:
@@ -94,14 +101,14 @@ def transitions(converter: Converter) -> Int64Array:
 
     Returns
     -------
-    (2^14 - 1,) int64
-        Of codes 1 to 2^14 - 1, strictly ascending.
+    (2^bits - 1,) int64
+        Of every code but 0, strictly ascending.
     """
-    codes = np.arange(1, 1 << _BITS, dtype=np.int64)
+    codes = np.arange(1, 1 << converter.bits, dtype=np.int64)
     jitter = np.empty(len(codes), dtype=np.int64)
     _draw(np.uint64(converter.key), converter.jitter, jitter)
     ideal = codes << CODE_BITS
-    smooth = bent(codes << (16 - _BITS), converter.bow, converter.sway)
+    smooth = bent(codes << (16 - converter.bits), converter.bow, converter.sway)
     return ideal + converter.offset + relative(ideal, converter.gain_ppb) + smooth + jitter
 
 
@@ -114,7 +121,7 @@ def _draw(key: Word, most: Integer, out: Int64Array) -> None:
 
 
 def transfers(converters: tuple[Converter, ...]) -> Int32Array:
-    """Tables that `quantised` looks codes up in.
+    """Tables that `quantised` looks codes up in, of converters of one width.
 
     A bin is half a code; the code of input x is `(x + table[bin]) >> 16`: the entry is what makes
     the sum pass a whole code just where the bin's transition lies, or where the bin ends.
@@ -128,12 +135,13 @@ def transfers(converters: tuple[Converter, ...]) -> Int32Array:
     ProfileError
         Transitions lie closer than half a code, or outside the table.
     """
-    begin = np.arange(_LOWEST, _HIGHEST, 1 << _BIN_BITS, dtype=np.int64)
+    highest = (((1 << converters[0].bits) + MARGIN) << CODE_BITS) - 1
+    begin = np.arange(_LOWEST, highest, 1 << _BIN_BITS, dtype=np.int64)
     end = begin + (1 << _BIN_BITS)
     tables = np.empty((len(converters), len(begin)), dtype=np.int32)
     for channel, converter in enumerate(converters):
         at = transitions(converter)
-        if np.diff(at).min() <= 1 << _BIN_BITS or at[0] <= _LOWEST or at[-1] > _HIGHEST:
+        if np.diff(at).min() <= 1 << _BIN_BITS or at[0] <= _LOWEST or at[-1] > highest:
             raise ProfileError(
                 f"The transitions of converter {channel} lie closer than half a code, or beyond "
                 f"{MARGIN} codes of the scale: make adc_dnl_codes or the other errors smaller."

@@ -84,6 +84,7 @@ def converters(profile: Profile, key: int, temperature_mk: int) -> tuple[Convert
         drift = _drawn(key, facts.offset_drift_codes_per_k.value, unit, *place, _OFFSET_DRIFT)
         result.append(
             Converter(
+                bits=profile.converters.adc_bits.value,
                 offset=drifted(offset, drift, temperature_mk),
                 gain_ppb=drifted(gain, gain_drift + reference_ppb, temperature_mk),
                 bow=_drawn(key, facts.inl_codes.value / 2, unit, *place, _BOW),

@@ -108,7 +108,7 @@ def front_end(profile: Profile, seed: int, temperature_mk: int) -> FrontEnd:
     key = board_key(seed)
     rails = _draw.rails(profile, key, temperature_mk)
     amplifiers = _draw.amplifiers(profile, key, temperature_mk)
-    code = read_code(profile)
+    code = _read_code(profile)
     read_nv = int(rail_nv(np.array([code]), rails[Rail.RAIL_A])[0])
     gain = [
         [_current(profile, one, n, read_nv, CODE_BITS + GAIN_BITS) for n, one in enumerate(own)]
@@ -132,10 +132,11 @@ def front_end(profile: Profile, seed: int, temperature_mk: int) -> FrontEnd:
     return FrontEnd(read, rails, amplifiers, references, profile)
 
 
-def read_code(profile: Profile) -> int:
+def _read_code(profile: Profile) -> int:
     """DAC code of RAIL_A nearest to the read voltage."""
     full_scale_v = profile.rails.RAIL_A.full_scale_v.value
-    return scaled(profile.reading.voltage_v.value / full_scale_v, 1 << 16)
+    codes = 1 << profile.converters.dac_bits.value
+    return scaled(profile.reading.voltage_v.value / full_scale_v, codes)
 
 
 def rail_accuracy_v(profile: Profile) -> Decimal:

@@ -76,8 +76,9 @@ class Converter(NamedTuple):
         Of the converter, and the highest reading of an amplifier; in 2^-16 code.
     top : int
         Largest code.
-    transfers : (n,) int32
+    transfers : (channels x bins,) int32
         Of all channels, one after the other.
+    bins : int
     normal : (n,) int32
         Table of the normal distribution.
     """
@@ -88,6 +89,7 @@ class Converter(NamedTuple):
     ceiling: int
     top: int
     transfers: Int32Array
+    bins: int
     normal: Int32Array
 
 
@@ -147,9 +149,7 @@ def convert(
             if extremes:
                 _refine(samples, run_vector, run_plane, bits, converter.normal, number)
         _levels(level, limit, samples.gain, samples.dark, converter.ceiling)
-        saturated += _codes(
-            level, spread, number, converter.transfers, samples.transfer, converter.top, codes
-        )
+        saturated += _codes(level, spread, number, samples.transfer, converter, codes)
         factor = 1 << plane
         if converter.is_signed and plane == planes - 1:
             factor = -factor
@@ -303,15 +303,15 @@ def _codes(
     level: Int64Array,
     spread: Int64Array,
     number: Int32Array,
-    transfers: Int32Array,
     transfer: UInt64Array,
-    top: Integer,
+    converter: Converter,
     codes: Int32Array,
 ) -> Integer:
     """The codes; returns how many lie at either end of the scale."""
+    transfers, bins, top = converter.transfers, converter.bins, converter.top
     saturated = 0
     for k in range(np.uint64(codes.size)):
-        code = quantised_from(level[k], spread[k], number[k], transfers, transfer[k])
+        code = quantised_from(level[k], spread[k], number[k], transfers, transfer[k], bins)
         codes[k] = np.int32(code)
         saturated += (code == 0) | (code == top)
     return saturated

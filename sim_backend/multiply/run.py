@@ -120,6 +120,7 @@ def multiply(
         ceiling=ceiling_of(numbers),
         top=numbers.top,
         transfers=numbers.transfer.reshape(-1),
+        bins=numbers.transfer.shape[1],
         normal=normal,
     )
     saturated = 0

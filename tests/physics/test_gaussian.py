@@ -10,6 +10,7 @@ import pytest
 from scipy import stats
 
 from sim_backend import fixedpoint, readpath, tables
+from sim_backend.frontend import Converter, transfers
 from sim_backend.profile import load
 from sim_backend.randomness import board_key, child, children
 from sim_backend.readpath import Block, NoiseKeys
@@ -65,6 +66,7 @@ def codes_drawn(conversions: int) -> Iterator[np.ndarray]:
         level=np.full((1, columns), middle, np.int32),
         spread=np.full((1, columns), sd, np.int32),
         top=16383,
+        transfer=transfers((Converter(14, 0, 0, 0, 0, 0, 0),)),
     )
     for start in range(0, conversions, PIECE):
         codes = np.empty(min(PIECE, conversions - start), np.uint16)
