@@ -23,20 +23,19 @@ LEVELS_US = {
 }
 
 
-def relaxation(name: str, levels_uS: np.ndarray) -> None:
-    """Print quantiles of the change since the pulse, for each time and level, in uS."""
+def relaxation(name: str, levels_uS: np.ndarray) -> dict[float, np.ndarray]:
+    """Quantiles of the change since the pulse in uS, (levels, normals), for each time in s."""
     data = np.loadtxt(FOLDER / f"{name}.min.tsv.gz")
     before_uS, change_uS, times_s = data[:, 4] * 1e6, (data[:, 3] - data[:, 4]) * 1e6, data[:, 6]
+    found = {}
     for time_s in np.unique(times_s)[1:]:
         at = times_s == time_s
-        print(f"  # {time_s:g} s: quantiles at the normals above, a line a level")
-        print("  [")
-        print(f"    [{', '.join(['0'] * len(NORMALS))}],")
+        table = np.zeros((len(levels_uS), len(NORMALS)))
         for n in range(1, len(levels_uS)):
             weight = near(before_uS[at], levels_uS, n)
-            values = quantiles(change_uS[at][weight > 0], weight[weight > 0])
-            print(f"    [{', '.join(f'{value:.3f}' for value in values)}],")
-        print("  ],")
+            table[n] = quantiles(change_uS[at][weight > 0], weight[weight > 0])
+        found[float(time_s)] = table
+    return found
 
 
 def near(before_uS: np.ndarray, levels_uS: np.ndarray, n: int) -> np.ndarray:
@@ -119,7 +118,11 @@ def main() -> None:
     """Print all fits."""
     for name, levels_uS in LEVELS_US.items():
         print(f"{name}: levels {levels_uS.tolist()} uS, normals {NORMALS.tolist()}")
-        relaxation(name, levels_uS)
+        for time_s, table in relaxation(name, levels_uS).items():
+            print(f"  # {time_s:g} s: quantiles at the normals above, a line a level\n  [")
+            for values in table:
+                print(f"    [{', '.join(f'{value:.3f}' for value in values)}],")
+            print("  ],")
         memory(name)
     print("techA, level 24, samples 1,500 to 17,800:")
     telegraph()

@@ -7,6 +7,7 @@ are given the conductances that the measured ones began with.
 from __future__ import annotations
 
 import os
+import runpy
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from scipy.stats import ks_2samp
 
 from sim_backend.board import SimulatedBoard
 from sim_backend.cells import FORMED
+from sim_backend.technology import load
 
 DATA = Path(os.environ.get("RRAMHIL_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
 FOLDER = DATA / "rram_measured" / "relaxation"
@@ -104,6 +106,19 @@ def test_the_mean_drifts_as_measured(followed):
     for real, drawn in zip(measured.change_uS, simulated, strict=True):
         spread = np.nanstd(real) / np.sqrt(np.isfinite(real).sum())
         assert abs(np.nanmean(drawn) - np.nanmean(real)) < 6 * spread
+
+
+@pytest.mark.parametrize("kind", sorted(NAMES))
+def test_the_tables_are_those_that_the_fit_gives(kind: str):
+    fit = runpy.run_path(str(Path(__file__).parents[2] / "docs" / "fit_ageing.py"))
+    facts = load(kind).relaxation
+    levels_uS = fit["LEVELS_US"][NAMES[kind]]
+    assert levels_uS == pytest.approx([float(level) for level in facts.levels_uS.value])
+    found = fit["relaxation"](NAMES[kind], levels_uS)
+    assert list(found) == [float(time_s) for time_s in facts.times_s.value]
+    assert np.array(list(found.values())) == pytest.approx(
+        np.array(facts.change_uS.value, dtype=float), abs=0.002
+    )
 
 
 def ranks(values: np.ndarray) -> np.ndarray:
