@@ -73,9 +73,11 @@ def answer(board: SimulatedBoard, line: bytes) -> bytes:
     board's clock and temperature afterwards, or `{"error": sentence}`; then nothing was done.
     """
     try:
-        request = json.loads(line, parse_float=Decimal, parse_int=Decimal)
-        moved = request["advance"]
-        advance(board, moved["seconds"], moved.get("temperature_k"))
+        moved = json.loads(line)["advance"]
+        temperature_k = moved.get("temperature_k")
+        # by way of floats, as they are written: a Decimal may have a billion digits
+        at_k = None if temperature_k is None else Decimal(repr(temperature_k))
+        advance(board, Decimal(repr(moved["seconds"])), at_k)
     except OutOfRange as error:
         return _line({"error": str(error)})
     except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError):

@@ -141,6 +141,7 @@ def test_control_lines_that_are_no_request_get_an_error_and_change_nothing(cli: 
     name = SimulatedBoardName(cli.lab)
     with cli.served("--tcp", "127.0.0.1:0"):
         before = advance(name, 0.0)
+        lines += [b'{"advance": {"seconds": 1e999999999}}\n', b'{"advance": {"seconds": NaN}}\n']
         for line in (*lines, b"\xff\n"):
             with socket.socket(socket.AF_UNIX) as link:
                 link.connect(str(control.place(name.root / name.serial)))
