@@ -15,6 +15,7 @@ from sim_backend.board import SimulatedBoard
 from sim_backend.multiply import Inputs, Schedule
 from sim_backend.wires import resistances, unrounded_ps
 from tests.physics.test_forming import pulses
+from tests.support.ideal import without_errors
 
 ROWS = np.arange(16)
 RANGE, PER_CODE_US = 2, 0.4
@@ -24,6 +25,7 @@ RANGE, PER_CODE_US = 2, 0.4
 def board(tmp_path: Path) -> Iterator[SimulatedBoard]:
     with SimulatedBoard(tmp_path, 5, 1) as opened:
         opened.pulse(FrameId(1, 1), 0, Operation.FORM, pulses(ROWS, 3.45))
+        opened.chips[0].read_through(without_errors(opened))
         opened.measure_zeros(0, ROWS, RANGE)
         yield opened
 
