@@ -52,4 +52,4 @@ STEP = np.dtype(
         ("samples", SAMPLE, (8,)),
     ]
 )
-"""A step of a gate schedule: which bit lines may be driven, which rows are sampled. (114 bytes)"""
+"""A step of a gate schedule: bit lines that follow the input, and rows sampled then. (114 bytes)"""

@@ -494,7 +494,7 @@ _STEP = Struct("<BB64sHHBBHHBBHHBBHHBBHHBBHHBBHHBBHHBB")
 
 
 class Step(NamedTuple):
-    """A step of a gate schedule: which bit lines may be driven, which rows are sampled."""
+    """A step of a gate schedule: bit lines that follow the input, and rows sampled then."""
 
     range: int
     """TIA range."""

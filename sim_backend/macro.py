@@ -20,6 +20,7 @@ from sim_backend import (
     defects,
     devices,
     fixedpoint,
+    multiply,
     pulsing,
     readpath,
     tables,
@@ -34,7 +35,7 @@ from sim_backend.errors import NoSuchBoard, StateDamaged
 from sim_backend.faults.switches import StuckLines
 from sim_backend.fixedpoint import Int64Array, ReadNumbers
 from sim_backend.lines import ChipLines
-from sim_backend.multiply import Inputs, Matrices, Matrix, Products, Rows, Schedule, multiply
+from sim_backend.multiply import Inputs, Matrices, Matrix, Products, Rows, Schedule
 from sim_backend.profile import Profile
 from sim_backend.pulsing import Rules
 from sim_backend.randomness import Stream, child, children
@@ -170,6 +171,7 @@ class Macro:
         pulses = Pulses(none, none, none, none, none, masks)
         self.pulse(Operation.FORM, pulses, [], Progress(counts, counts, 0))
         self.ageing.factors(none, 0)
+        multiply.warm_up(self._noise_keys, self._read, self._tables.normal)
 
     @cached_property
     def rules(self) -> Rules:
@@ -361,7 +363,7 @@ class Macro:
         if self._stuck is not None:
             inputs = inputs.with_one_more(columns.stop - columns.start)
         keys, normal = self._noise_keys, self._tables.normal
-        products = multiply(schedule, matrix_of, inputs, rows, keys, self._read, normal)
+        products = multiply.multiply(schedule, matrix_of, inputs, rows, keys, self._read, normal)
         self._counts[:] += schedule.conversions(len(self._counts)) * np.uint64(vectors * planes)
         return products
 

@@ -257,7 +257,7 @@ _Static_assert(offsetof(rram_sample_t, accumulator) == 2, "rram_sample_t.accumul
 _Static_assert(offsetof(rram_sample_t, use) == 4, "rram_sample_t.use");
 _Static_assert(offsetof(rram_sample_t, reserved) == 5, "rram_sample_t.reserved");
 
-/* A step of a gate schedule: which bit lines may be driven, which rows are sampled. */
+/* A step of a gate schedule: bit lines that follow the input, and rows sampled then. */
 typedef struct __attribute__((packed)) {
     uint8_t range; /* TIA range. */
     uint8_t reserved; /* Zero. */

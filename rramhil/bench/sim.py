@@ -1,23 +1,27 @@
 """`rramhil bench sim`: the simulated board's kernels, each beside a plain way to the same end.
 
-Wires beside SciPy's sparse direct solver: both solve the same network of a `dense` map, and setting
-it up counts for both. Pulses beside the same rule in numpy. One thread each; ours is compiled
-before.
+Products stand beside float32 matrix products of the same shape, of torch where it is installed and
+of numpy; all use the threads that they use by default. Pulses stand beside the same rule in numpy,
+wires beside SciPy's sparse direct solver: both solve the same network of a `dense` map, and setting
+it up counts for both; one thread each. Ours is compiled before.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from firmware_protocol.messages import Operation
 from rramhil.bench._cells import PlainCells
 from rramhil.bench._network import DirectNetwork
 from rramhil.bench._rounds import Figure, side_by_side
 from rramhil.simulation.cells import CellsInMemory
+from rramhil.simulation.multiply import array_product
 from rramhil.simulation.wires import (
     Resistances,
     array_currents,
@@ -26,6 +30,7 @@ from rramhil.simulation.wires import (
 )
 
 _LINES = 512
+_VECTORS = 1024
 _SAMPLED = 8
 _SEED = 1
 _MEAN_PS, _SD = 12.35e6, 0.15
@@ -37,6 +42,7 @@ _REFERENCE = "scipy splu, same network"
 
 def figures() -> Generator[Figure]:
     """Measure, one figure after the other."""
+    yield from _products()
     yield from _pulses()
     yield from _wires()
 
@@ -62,10 +68,43 @@ def _pulses() -> Generator[Figure]:
         yield side_by_side(name, "pulses/s", ours.cells, ours_s, reference, plain_s, rounds=9)
 
 
+def _products() -> Generator[Figure]:
+    generator = np.random.default_rng(_SEED)
+    effective_ps = _dense_ps(generator)
+    bits = generator.integers(0, 256, (_VECTORS, _LINES // 8)).astype(np.uint8)
+    left = np.unpackbits(bits, axis=1, bitorder="little").astype(np.float32)
+    right = np.ascontiguousarray(effective_ps.T.astype(np.float32))
+    shape = f"{_LINES} x {_LINES}, {_VECTORS:,} vectors of 1 bit"
+    references = {"numpy float32 product": lambda: np.matmul(left, right)}
+    if find_spec("torch"):
+        import torch
+
+        tensors = torch.from_numpy(left), torch.from_numpy(right)
+        references["torch.mm float32"] = lambda: torch.mm(*tensors).numpy()
+    for noisy in (False, True):
+        product = array_product(effective_ps, noisy=noisy)
+        for reference, theirs in references.items():
+            product(bits)
+            theirs()
+            yield side_by_side(
+                f"{'noisy' if noisy else 'noise-free'} product {shape}",
+                "vectors/s",
+                _VECTORS,
+                _seconds(lambda product=product: product(bits)),
+                reference,
+                _seconds(theirs),
+                rounds=31,
+            )
+
+
+def _dense_ps(generator: np.random.Generator) -> NDArray[np.uint32]:
+    spread = np.exp(_SD * generator.standard_normal((_LINES, _LINES)))
+    return (_MEAN_PS * spread).astype(np.uint32)
+
+
 def _wires() -> Generator[Figure]:
     generator = np.random.default_rng(_SEED)
-    spread = np.exp(_SD * generator.standard_normal((_LINES, _LINES)))
-    conductance_ps = (_MEAN_PS * spread).astype(np.uint32)
+    conductance_ps = _dense_ps(generator)
     conductance_s = np.multiply(conductance_ps, 1e-12, dtype=np.float64)
     bit_v = np.full(_LINES, 0.2)
     groups = np.arange(_LINES).reshape(-1, _SAMPLED)

@@ -49,7 +49,7 @@ def transports(as_json: JsonOption = False, debug: DebugOption = False) -> None:
 
 @app.command("sim", epilog=examples("rramhil bench sim", "rramhil bench sim --json"))
 def sim(as_json: JsonOption = False, debug: DebugOption = False) -> None:
-    """Measure the simulated board: pulses beside plain numpy, wires beside a sparse solver.
+    """Measure the simulated board's products, pulses and wires, beside torch, numpy and SciPy.
 
     Takes about half a minute.
     """

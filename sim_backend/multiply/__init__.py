@@ -12,7 +12,7 @@ what a schedule may be is decided where it is loaded.
 """
 
 from sim_backend.multiply.matrix import Matrices, Matrix
-from sim_backend.multiply.run import Inputs, Products, Rows, multiply
+from sim_backend.multiply.run import Inputs, Products, Rows, multiply, warm_up
 from sim_backend.multiply.schedule import Schedule
 
-__all__ = ["Inputs", "Matrices", "Matrix", "Products", "Rows", "Schedule", "multiply"]
+__all__ = ["Inputs", "Matrices", "Matrix", "Products", "Rows", "Schedule", "multiply", "warm_up"]

@@ -41,6 +41,11 @@ class Samples(NamedTuple):
     first, step : uint64
         Number of its row's conversion that is its first one in this run, and how much further
         that of the next vector is.
+    in_step : bool
+        Every row counts by one from plane to plane and vector to vector, all with the same
+        remainder modulo 4: then one derivation serves four conversions of each of them.
+    in_order : bool
+        Each accumulator is one more than the one before.
     """
 
     gain: Int64Array
@@ -53,6 +58,8 @@ class Samples(NamedTuple):
     tail_key: UInt64Array
     first: UInt64Array
     step: UInt64Array
+    in_step: bool
+    in_order: bool
 
 
 class Parts(NamedTuple):
@@ -122,40 +129,45 @@ def convert(
         How many codes lie at either end of the scale.
     """
     count, planes = samples.gain.size, converter.planes
-    level, spread = np.empty(count, np.int64), np.empty(count, np.int64)
+    total, variance = np.empty(count, np.int64), np.zeros(count, np.int64)
+    level, spread = np.empty(count, np.int32), np.zeros(count, np.int32)
     number, codes = np.zeros(count, np.int32), np.empty(count, np.int32)
-    draws, weight = np.empty(count, np.uint64), np.empty(count, np.int32)
-    bits = np.empty(count, np.uint16)
+    draws, bits = np.empty(count, np.uint64), np.empty(count, np.uint16)
+    weight = np.empty(count, np.int32)
     limit, own = np.empty(count, np.int64), np.empty(count, np.int64)
     _scales(samples.gain, samples.dark, converter.ceiling, limit, own)
-    in_step, in_order = _in_step(samples, planes), _in_order(samples.accumulator)
     noisy = parts.variance >= 0 or converter.adc_noise > 0
     adc_variance = converter.adc_noise * converter.adc_noise
-    saturated = 0
+    saturated, factor = 0, 0
     for n in range(sums.shape[0] * planes):
         vector, plane = n // planes, n % planes
-        row = skipped + n
-        _gather(products, row, parts.sum, parts.sum_high, level)
+        _gather(products, skipped + n, parts.sum, parts.sum_high, total)
+        _levels(total, limit, samples.gain, samples.dark, converter.ceiling, level)
         if noisy:
-            spread[:] = 0
             if parts.variance >= 0:
-                _gather(products, row, parts.variance, parts.variance_high, spread)
-            _spreads(level, limit, own, adc_variance, spread)
+                _gather(products, skipped + n, parts.variance, parts.variance_high, variance)
+            _spreads(total, variance, limit, own, adc_variance, spread)
             run_vector, run_plane = np.uint64(first_vector + vector), np.uint64(plane)
-            if n == 0 or not in_step or _count(samples, 0, run_vector, run_plane) & _LANES == 0:
-                _derive(samples.key, samples.first, samples.step, run_vector, run_plane, draws)
-            extremes = _draw(samples.first, samples.step, run_vector, run_plane, draws, bits)
+            lane = _count(samples, 0, run_vector, run_plane) & _LANES
+            if samples.in_step:
+                if n == 0 or lane == 0:
+                    _derive(samples, run_vector, run_plane, draws)
+                extremes = _draw_in_step(draws, np.uint64(16) * lane, bits)
+            else:
+                _derive(samples, run_vector, run_plane, draws)
+                extremes = _draw(samples, run_vector, run_plane, draws, bits)
             _look_up(bits, converter.normal, number)
             if extremes:
                 _refine(samples, run_vector, run_plane, bits, converter.normal, number)
-        _levels(level, limit, samples.gain, samples.dark, converter.ceiling)
-        saturated += _codes(level, spread, number, samples.transfer, converter, codes)
-        factor = 1 << plane
-        if converter.is_signed and plane == planes - 1:
-            factor = -factor
-        for k in range(np.uint64(count)):
-            weight[k] = samples.sign[k] * np.int32(factor)
-        _add(codes, samples.zero, weight, samples.accumulator, in_order, sums[vector])
+            saturated += _codes(level, spread, number, samples.transfer, converter, codes)
+        else:
+            saturated += _quiet_codes(level, samples.transfer, converter, codes)
+        subtracts = converter.is_signed and plane == planes - 1
+        if factor != (-1 if subtracts else 1) << plane:
+            factor = (-1 if subtracts else 1) << plane
+            for k in range(np.uint64(count)):
+                weight[k] = samples.sign[k] * np.int32(factor)
+        _add(codes, samples.zero, weight, samples.accumulator, samples.in_order, sums, vector)
     return saturated
 
 
@@ -169,29 +181,6 @@ def _scales(
         beyond = ceiling - dark[k] + 1
         limit[k] = ((beyond << GAIN_BITS) - _GAIN_HALF + step - 1) // step
         own[k] = variance_gain(gain[k])
-
-
-@kernel
-def _in_step(samples: Samples, planes: Integer) -> bool:
-    """Whether every row counts by one from plane to plane and vector to vector, all in phase.
-
-    Then one derivation serves four conversions of each of them; else each has its own.
-    """
-    for k in range(samples.first.size):
-        if samples.step[k] != np.uint64(planes):
-            return False
-        if (samples.first[k] ^ samples.first[0]) & _LANES != 0:
-            return False
-    return True
-
-
-@kernel
-def _in_order(accumulator: Int32Array) -> bool:
-    """Whether each accumulator is one more than the one before."""
-    for k in range(accumulator.size):  # noqa: SIM110 - kernels have no generators
-        if accumulator[k] != accumulator[0] + k:
-            return False
-    return True
 
 
 @kernel
@@ -214,24 +203,34 @@ def _gather(
 
 @kernel
 def _levels(
-    level: Int64Array, limit: Int64Array, gain: Int64Array, dark: Int64Array, ceiling: Integer
+    total: Int64Array,
+    limit: Int64Array,
+    gain: Int64Array,
+    dark: Int64Array,
+    ceiling: Integer,
+    level: Int32Array,
 ) -> None:
     """From sums of conductances to what the converter sees."""
     for k in range(np.uint64(level.size)):
-        units = min(level[k], limit[k])
+        units = min(total[k], limit[k])
         current = ((units << UNIT_BITS) * gain[k] + _GAIN_HALF) >> GAIN_BITS
-        level[k] = min(current + dark[k], ceiling)
+        level[k] = np.int32(min(current + dark[k], ceiling))
 
 
 @kernel
 def _spreads(
-    total: Int64Array, limit: Int64Array, own: Int64Array, adc_variance: Integer, out: Int64Array
+    total: Int64Array,
+    variance: Int64Array,
+    limit: Int64Array,
+    own: Int64Array,
+    adc_variance: Integer,
+    spread: Int32Array,
 ) -> None:
     """From sums of variances to standard deviations; at an amplifier's limit, of no cell."""
-    for k in range(np.uint64(out.size)):
-        variance = out[k] if total[k] < limit[k] else 0
-        square = ((variance * own[k] + 8) >> 4) + adc_variance
-        out[k] = np.int64(np.sqrt(np.float64(square)))
+    for k in range(np.uint64(spread.size)):
+        driven = variance[k] if total[k] < limit[k] else 0
+        square = ((driven * own[k] + 8) >> 4) + adc_variance
+        spread[k] = np.int32(np.sqrt(np.float64(square)))
 
 
 @kernel
@@ -241,15 +240,9 @@ def _count(samples: Samples, k: Integer, vector: Word, plane: Word) -> Word:
 
 
 @kernel
-def _derive(
-    key: UInt64Array,
-    first: UInt64Array,
-    step: UInt64Array,
-    vector: Word,
-    plane: Word,
-    draws: UInt64Array,
-) -> None:
+def _derive(samples: Samples, vector: Word, plane: Word, draws: UInt64Array) -> None:
     """The random word of each sample's conversion, which serves four conversions of its row."""
+    key, first, step = samples.key, samples.first, samples.step
     for k in range(np.uint64(draws.size)):
         count = first[k] + vector * step[k] + plane
         draws[k] = derive(key[k], count >> np.uint64(2))
@@ -257,20 +250,25 @@ def _derive(
 
 @kernel
 def _draw(
-    first: UInt64Array,
-    step: UInt64Array,
-    vector: Word,
-    plane: Word,
-    draws: UInt64Array,
-    bits: UInt16Array,
+    samples: Samples, vector: Word, plane: Word, draws: UInt64Array, bits: UInt16Array
 ) -> Integer:
     """Each conversion's part of its random word; returns how many draws are extreme."""
+    first, step = samples.first, samples.step
     extremes = 0
     for k in range(np.uint64(bits.size)):
         count = first[k] + vector * step[k] + plane
-        own = np.uint16(draws[k] >> (np.uint64(16) * (count & _LANES)))
-        bits[k] = own
-        extremes += is_extreme(np.int64(own))
+        bits[k] = np.uint16(draws[k] >> (np.uint64(16) * (count & _LANES)))
+        extremes += is_extreme(np.int64(bits[k]))
+    return extremes
+
+
+@kernel
+def _draw_in_step(draws: UInt64Array, shift: Word, bits: UInt16Array) -> Integer:
+    """The same where all counts have the same phase."""
+    extremes = 0
+    for k in range(np.uint64(bits.size)):
+        bits[k] = np.uint16(draws[k] >> shift)
+        extremes += is_extreme(np.int64(bits[k]))
     return extremes
 
 
@@ -300,8 +298,8 @@ def _refine(
 
 @kernel
 def _codes(
-    level: Int64Array,
-    spread: Int64Array,
+    level: Int32Array,
+    spread: Int32Array,
     number: Int32Array,
     transfer: UInt64Array,
     converter: Converter,
@@ -313,7 +311,21 @@ def _codes(
     for k in range(np.uint64(codes.size)):
         code = quantised_from(level[k], spread[k], number[k], transfers, transfer[k], bins)
         codes[k] = np.int32(code)
-        saturated += (code == 0) | (code == top)
+        saturated += np.int64(code == 0) + np.int64(code == top)
+    return saturated
+
+
+@kernel
+def _quiet_codes(
+    level: Int32Array, transfer: UInt64Array, converter: Converter, codes: Int32Array
+) -> Integer:
+    """The same without noise."""
+    transfers, bins, top = converter.transfers, converter.bins, converter.top
+    saturated = 0
+    for k in range(np.uint64(codes.size)):
+        code = quantised_from(level[k], 0, 0, transfers, transfer[k], bins)
+        codes[k] = np.int32(code)
+        saturated += np.int64(code == 0) + np.int64(code == top)
     return saturated
 
 
@@ -325,12 +337,14 @@ def _add(
     accumulator: Int32Array,
     in_order: bool,
     sums: Int32Array,
+    vector: Integer,
 ) -> None:
     """Add the weighted codes to the accumulators of one vector."""
+    flat, base = sums.reshape(-1), np.uint64(vector * sums.shape[1])
     if in_order:
-        start = np.uint64(accumulator[0])
+        start = base + np.uint64(accumulator[0])
         for k in range(np.uint64(codes.size)):
-            sums[start + k] += weight[k] * (codes[k] - zero[k])
+            flat[start + k] += weight[k] * (codes[k] - zero[k])
     else:
         for k in range(np.uint64(codes.size)):
-            sums[np.uint64(accumulator[k])] += weight[k] * (codes[k] - zero[k])
+            flat[base + np.uint64(accumulator[k])] += weight[k] * (codes[k] - zero[k])

@@ -20,7 +20,7 @@ from sim_backend.fixedpoint import Int64Array, ReadNumbers
 from sim_backend.multiply import digits, tables
 from sim_backend.multiply.convert import Converter, Parts, Samples, convert
 from sim_backend.multiply.digits import Digits
-from sim_backend.multiply.matrix import BLOCK, COLUMN_STEP, Matrix
+from sim_backend.multiply.matrix import BLOCK, COLUMN_STEP, Matrix, fold
 from sim_backend.multiply.schedule import Schedule
 from sim_backend.readpath import NoiseKeys, UInt64Array, ceiling_of
 from sim_backend.tables import Int32Array
@@ -133,6 +133,20 @@ def multiply(
     return Products(sums, saturated)
 
 
+def warm_up(keys: NoiseKeys, numbers: ReadNumbers, normal: Int32Array) -> None:
+    """Multiply nothing, so that the kernels are compiled before a host waits for its first run."""
+    row = np.zeros(1, dtype=np.int64)
+    one = np.ones(1, dtype=np.int32)
+    gates = np.ones((1, 8), dtype=np.uint8)
+    none = row.astype(np.int32)
+    schedule = Schedule(1, row, gates, ((0,),), row, row, row, none, one, row, row + 1)
+    lines = np.zeros(numbers.gain.shape[::-1], dtype=np.int64)
+    rows = Rows(lines, lines.astype(np.int32), keys.conversion)
+    matrix = fold(np.zeros((1, 8), dtype=np.uint32), gates, numbers.noise)
+    inputs = Inputs(np.zeros((1, 1, 1), dtype=np.uint8), False)
+    multiply(schedule, lambda start, stop: matrix, inputs, rows, keys, numbers, normal)
+
+
 def threads() -> int:
     """How many threads a run may use."""
     asked = os.environ.get(THREADS_VARIABLE)
@@ -213,18 +227,21 @@ def _samples(
 ) -> Samples:
     row, range_index = schedule.row[part], schedule.range_index[schedule.step[part]]
     channel = row % len(numbers.gain)
-    turn = (schedule.turn[part] * planes).astype(np.uint64)
+    turns, accumulator = schedule.turns[part], schedule.accumulator[part]
+    first = rows.counts[row] + (schedule.turn[part] * planes).astype(np.uint64)
     return Samples(
         gain=numbers.gain[channel, range_index],
         dark=rows.dark[range_index, row],
         zero=rows.zero[range_index, row],
-        accumulator=schedule.accumulator[part],
+        accumulator=accumulator,
         sign=schedule.sign[part],
         transfer=(channel * numbers.transfer.shape[1]).astype(np.uint64),
         key=keys.conversion[row],
         tail_key=keys.tail[row],
-        first=rows.counts[row] + turn,
-        step=(schedule.turns[part] * planes).astype(np.uint64),
+        first=first,
+        step=(turns * planes).astype(np.uint64),
+        in_step=bool((turns == 1).all() and (first % 4 == first[0] % 4).all()),
+        in_order=bool((np.diff(accumulator) == 1).all()),
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from sim_backend._jit import ENTRY, add_entries, kernel
 from sim_backend.cells import UInt8Array, UInt32Array
 
-CHUNK = 256
+CHUNK = 512
 """Vectors of bits whose products still fit the second cache."""
 
 _ENTRY = np.uint64(ENTRY)

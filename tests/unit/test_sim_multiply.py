@@ -29,8 +29,7 @@ from tests.support.reference import normal_at
 PROFILE = load("rram40_256k")
 NUMBERS = front_end(PROFILE, 1, REFERENCE_MK).read
 TRANSITIONS = [
-    transitions(converter).tolist()
-    for converter in converters(PROFILE, board_key(1), REFERENCE_MK)
+    transitions(converter).tolist() for converter in converters(PROFILE, board_key(1), REFERENCE_MK)
 ]
 QUIET = NUMBERS._replace(noise=0, adc_noise=0)
 NORMAL = tables.load().normal
