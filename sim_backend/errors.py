@@ -37,3 +37,7 @@ class StateDamaged(SimError):
 
 class NoSuchTechnology(OutOfRange):
     """A technology was asked for that does not ship with the package."""
+
+
+class BadSetting(SimError):
+    """An environment variable of this package holds what it cannot hold."""

@@ -11,7 +11,14 @@ from urllib.parse import parse_qs
 from rramhil.errors import BoardHeld, LabUnusable, NotFound, UsageError
 from rramhil.transport.simulated import FOLDER
 from sim_backend.board import board_serial
-from sim_backend.errors import FaultsError, NoSuchBoard, OutOfRange, SimError, StateHeld
+from sim_backend.errors import (
+    BadSetting,
+    FaultsError,
+    NoSuchBoard,
+    OutOfRange,
+    SimError,
+    StateHeld,
+)
 
 
 @dataclass(frozen=True)
@@ -94,6 +101,8 @@ def errors_of(name: SimulatedBoardName) -> Generator[None]:
         ) from None
     except FaultsError as error:
         raise UsageError(str(error), "The user guide shows a file of faults.") from None
+    except BadSetting as error:
+        raise UsageError(str(error), "Change or unset this environment variable.") from None
     except OutOfRange as error:
         raise UsageError(str(error), "Choose a value within that range.") from None
     except NoSuchBoard as error:

@@ -17,7 +17,7 @@ from types import FrameType
 from rramhil.errors import BoardHeld, LabUnusable, UsageError
 from rramhil.transport import _address
 from rramhil.transport._fd import FdPipe
-from sim_backend.errors import NoSuchBoard, SimError, StateDamaged, StateHeld
+from sim_backend.errors import BadSetting, NoSuchBoard, SimError, StateDamaged, StateHeld
 from sim_backend.server import InProcessBoard
 
 FOLDER = "simulated"
@@ -69,6 +69,8 @@ def open_simulated(address: str, lab_root: Path) -> FdPipe:
             str(error),
             "Bring the file back from a copy, or put in a fresh chip with `rramhil sim replace`.",
         ) from None
+    except BadSetting as error:
+        raise UsageError(str(error), "Change or unset this environment variable.") from None
     except NoSuchBoard as error:
         raise UsageError(str(error), f"Write {_FORM}.") from None
     except (SimError, OSError) as error:

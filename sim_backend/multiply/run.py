@@ -6,7 +6,6 @@ in the result: every number is an integer that belongs to one vector and one sam
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
@@ -22,15 +21,11 @@ from sim_backend.multiply.convert import Converter, Parts, Samples, convert
 from sim_backend.multiply.digits import Digits
 from sim_backend.multiply.matrix import BLOCK, COLUMN_STEP, Matrix, fold
 from sim_backend.multiply.schedule import Schedule
+from sim_backend.multiply.settings import DIGITS, engine, threads
 from sim_backend.readpath import NoiseKeys, UInt64Array, ceiling_of
 from sim_backend.tables import Int32Array
 
 T = TypeVar("T")
-
-ENGINE_VARIABLE = "RRAMHIL_SIM_ENGINE"
-"""Environment variable: `tables` (the default) or `digits` (needs torch); same bits."""
-THREADS_VARIABLE = "RRAMHIL_SIM_THREADS"
-"""Environment variable: threads of a run; by default the processors of this process."""
 
 _WORTH_A_THREAD = 1 << 16
 """Conversions below which a second thread costs more than it saves."""
@@ -61,7 +56,7 @@ class Inputs(NamedTuple):
     ----------
     planes : (vectors, bits, bytes) uint8
         Bit planes, lowest first; column c of the inputs is bit c mod 8 of byte c div 8. Bits
-        beyond the last column are 0.
+        beyond the last column are not looked at.
     is_signed : bool
         The top plane subtracts.
     """
@@ -134,7 +129,13 @@ def multiply(
 
 
 def warm_up(keys: NoiseKeys, numbers: ReadNumbers, normal: Int32Array) -> None:
-    """Multiply nothing, so that the kernels are compiled before a host waits for its first run."""
+    """Multiply nothing, so that the kernels are compiled before a host waits for its first run.
+
+    Raises
+    ------
+    BadSetting
+        The environment asks for what there is not.
+    """
     row = np.zeros(1, dtype=np.int64)
     one = np.ones(1, dtype=np.int32)
     gates = np.ones((1, 8), dtype=np.uint8)
@@ -145,12 +146,6 @@ def warm_up(keys: NoiseKeys, numbers: ReadNumbers, normal: Int32Array) -> None:
     matrix = fold(np.zeros((1, 8), dtype=np.uint32), gates, numbers.noise)
     inputs = Inputs(np.zeros((1, 1, 1), dtype=np.uint8), False)
     multiply(schedule, lambda start, stop: matrix, inputs, rows, keys, numbers, normal)
-
-
-def threads() -> int:
-    """How many threads a run may use."""
-    asked = os.environ.get(THREADS_VARIABLE)
-    return int(asked) if asked else len(os.sched_getaffinity(0))
 
 
 class _Block:
@@ -170,7 +165,7 @@ class _Block:
 
     def run(self, workers: int) -> int:
         """Compute it; returns how many codes lie at either end of the scale."""
-        if os.environ.get(ENGINE_VARIABLE, "tables") == "digits":
+        if engine() == DIGITS:
             return self._by_digits(workers)
         chunks = self._chunks(0, len(self._sums), tables.CHUNK)
         return sum(self._map(self._by_tables, chunks, workers))
@@ -181,10 +176,10 @@ class _Block:
 
     def _by_digits(self, workers: int) -> int:
         """torch has threads of its own: only the conversions are spread over ours."""
-        engine, saturated = Digits(self._matrix.values), 0
+        matrix, saturated = Digits(self._matrix.values), 0
         for chunk in self._chunks(0, len(self._sums), digits.CHUNK):
             convert_part = partial(
-                self._convert, engine.products(self._bits_of(chunk)), first=chunk[0]
+                self._convert, matrix.products(self._bits_of(chunk)), first=chunk[0]
             )
             saturated += sum(self._map(convert_part, self._chunks(*chunk, tables.CHUNK), workers))
         return saturated

@@ -7,6 +7,7 @@ Python integers; it shares with the code the tables of the normal distribution a
 from __future__ import annotations
 
 from bisect import bisect_right
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,13 @@ from hypothesis import strategies as st
 
 from firmware_protocol.layouts import STEP
 from sim_backend import tables
+from sim_backend.board import SimulatedBoard
+from sim_backend.errors import BadSetting
 from sim_backend.fixedpoint import ReadNumbers
 from sim_backend.frontend import REFERENCE_MK, converters, front_end, transitions
 from sim_backend.multiply import Inputs, Products, Rows, Schedule, multiply
 from sim_backend.multiply.matrix import Matrix, fold
-from sim_backend.multiply.run import ENGINE_VARIABLE, THREADS_VARIABLE
+from sim_backend.multiply.settings import ENGINE_VARIABLE, THREADS_VARIABLE
 from sim_backend.profile import load
 from sim_backend.randomness import board_key, child, children
 from sim_backend.readpath import NoiseKeys
@@ -241,3 +244,21 @@ def test_extreme_draws_take_the_finer_table():
     case.rows = even
     expected, _ = reference(case, inputs, 0, COLUMNS)
     assert case.run(inputs, 0, COLUMNS).sums.tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "why"),
+    [
+        (ENGINE_VARIABLE, "abacus", "'abacus', not 'tables' or 'digits'"),
+        (THREADS_VARIABLE, "0", "'0', not a number of threads"),
+        (THREADS_VARIABLE, "many", "'many', not a number of threads"),
+    ],
+)
+def test_a_board_does_not_open_with_settings_that_mean_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str, value: str, why: str
+):
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(BadSetting, match=why):
+        SimulatedBoard(tmp_path, 1, 1)
+    monkeypatch.delenv(variable)
+    SimulatedBoard(tmp_path, 1, 1).close()

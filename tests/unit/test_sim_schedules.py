@@ -22,7 +22,7 @@ from firmware_protocol.messages import (
     Use,
 )
 from sim_backend.board import SimulatedBoard
-from sim_backend.multiply.run import ENGINE_VARIABLE, THREADS_VARIABLE
+from sim_backend.multiply.settings import ENGINE_VARIABLE, THREADS_VARIABLE
 from tests.unit.test_sim_firmware import FULL, MAX_BODY, Bench, form_rows, switches
 
 
