@@ -46,9 +46,10 @@ class CellsInMemory:
         found = load_tables()
         drawn = devices(shape, keys, forming, switching, found)
         self._rules = pulsing.Rules(keys, forming, switching, found, drawn)
-        integers: list[Any] = [np.zeros(shape, dtype=np.uint32) for _ in range(5)]
-        flags, moments = np.zeros(shape, dtype=np.uint8), np.zeros(shape, dtype=np.uint64)
-        self._state = cells.Cells(integers[0], flags, *integers[1:], moments)
+        types = {"flags": np.uint8, "changed_slot": np.uint64}
+        fields = cells.Cells._fields
+        state: Any = {name: np.zeros(shape, types.get(name, np.uint32)) for name in fields}
+        self._state = cells.Cells(**state)
         unformed = np.uint64(child(seed, Stream.UNFORMED))
         cells.fill_unformed(self._state.conductance_ps, unformed, forming, found)
         self._pulses = {operation: _everywhere(operation, shape) for operation in Operation}

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from firmware_protocol.layouts import STEP
 from firmware_protocol.messages import Use
 from sim_backend import tables
-from sim_backend.fixedpoint import read_numbers
+from sim_backend.frontend import REFERENCE_MK, front_end
 from sim_backend.multiply import Inputs, Rows, Schedule, multiply
 from sim_backend.multiply.matrix import fold
 from sim_backend.profile import load
-from sim_backend.randomness import board_key, child, children
+from sim_backend.randomness import child, children
 from sim_backend.readpath import NoiseKeys
 
 _COARSEST = 2
@@ -44,7 +44,7 @@ def array_product(
     """
     rows, columns = effective_ps.shape
     profile = load("rram40_256k")
-    numbers = read_numbers(profile, board_key(0))
+    numbers = front_end(profile, 0, REFERENCE_MK).read
     if not noisy:
         numbers = numbers._replace(noise=0, adc_noise=0)
     steps = np.zeros(rows // 8, dtype=STEP)
