@@ -22,8 +22,8 @@ from sim_backend import macro, profile, state
 from sim_backend.cells import Progress, Pulses, UInt8Array, UInt16Array, UInt32Array, leading
 from sim_backend.defects import Defects
 from sim_backend.errors import NoSuchBoard, OutOfRange, StateHeld
-from sim_backend.faults import BrownOut, Faults, PowerLost, StuckSwitch
-from sim_backend.faults.converters import converter_faults
+from sim_backend.faults import BrownOut, DeadChannel, Faults, PowerLost, StuckSwitch
+from sim_backend.faults.converters import drifts, with_dead_channels
 from sim_backend.faults.fitting import refuse_what_is_not_there
 from sim_backend.faults.model import NONE
 from sim_backend.faults.supply import Dip, Supply
@@ -109,7 +109,7 @@ class SimulatedBoard:
         refuse_what_is_not_there(faults, self.profile, chips)
         self._faults = faults
         self._supply = Supply(faults.of_board(BrownOut))
-        self._converter_faults = converter_faults(faults, self.profile)
+        self.drifts = drifts(faults, self.profile)
         self.folder = root / self.serial
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = _hold(self.folder, self.serial)
@@ -118,7 +118,7 @@ class SimulatedBoard:
             # views that give plain integers: every STATUS asks
             self._clock_ns = self._file.arrays["clock_ns"].data
             self._temperature_mk = self._file.arrays["temperature_mk"].data
-            self._front = front_end(self.profile, seed, self.temperature_mk)
+            self._front = self._front_at(self.temperature_mk)
             self.outcomes = OutcomeRing(self._file.arrays)
             self.timing = Timing.of(self.profile)
             self.reading = False
@@ -194,6 +194,11 @@ class SimulatedBoard:
             self._set_temperature(temperature_mk)
         self.clock_ns += duration_ns
 
+    def _front_at(self, temperature_mk: int) -> FrontEnd:
+        front = front_end(self.profile, self.seed, temperature_mk)
+        dead = self._faults.of_board(DeadChannel)
+        return with_dead_channels(front, dead) if dead else front
+
     def _set_temperature(self, temperature_mk: int) -> None:
         limits = self.profile.environment
         low_k, high_k = limits.temperature_min_k.value, limits.temperature_max_k.value
@@ -205,7 +210,7 @@ class SimulatedBoard:
             )
         # the board first: should this end here, the chips follow when the board is opened
         self._temperature_mk[0] = temperature_mk
-        self._front = front_end(self.profile, self.seed, temperature_mk)
+        self._front = self._front_at(temperature_mk)
         for chip in self.chips:
             chip.set_temperature(self.clock_ns, temperature_mk)
             chip.read_through(self._front.read)
@@ -274,7 +279,7 @@ class SimulatedBoard:
         ends_ns = self.clock_ns + self.timing.pulse_ends_ns(pulses.width_ns)
         return self.chips[chip].pulse(operation, pulses, ends_ns.tolist(), progress)
 
-    def _spend(self, operations: int) -> None:
+    def spend(self, operations: int) -> None:
         """Count operations that only measure or wait; a brown-out among them loses them all."""
         dip = self._supply.draw(operations)
         if dip is not None:
@@ -282,7 +287,7 @@ class SimulatedBoard:
 
     def wait(self, duration_ns: int) -> None:
         """Let board time pass; nothing else happens."""
-        self._spend(1)
+        self.spend(1)
         self.clock_ns += duration_ns
 
     def read(
@@ -299,7 +304,7 @@ class SimulatedBoard:
         Parts end where a row ends, if they have room for a row. Left early, the rest is not
         measured and the clock stays where the last part ended.
         """
-        self._spend(1)
+        self.spend(1)
         start_ns = self.clock_ns
         macro = self.chips[chip]
         plan = self.timing.read(rows, len(columns), range_index)
@@ -312,8 +317,8 @@ class SimulatedBoard:
             while stop < total:
                 start, stop = stop, min(stop + part, total)
                 codes, saturated = macro.read(sampling, start, stop)
-                if self._converter_faults is not None:
-                    codes, saturated = self._converter_faults.spoil_part(
+                if self.drifts is not None:
+                    codes, saturated = self.drifts.spoil_part(
                         codes, start, rows, plan, start_ns, range_index
                     )
                 self.clock_ns = max(self.clock_ns, start_ns + plan.after_ns(stop - 1))
@@ -326,11 +331,11 @@ class SimulatedBoard:
         self, chip: int, rows: Int64Array, columns: Int64Array, range_index: int
     ) -> UInt16Array:
         """Measure single cells, in the order given; returns their codes."""
-        self._spend(len(rows))
+        self.spend(len(rows))
         times_ns = self.clock_ns + self.timing.point_times_ns(len(rows), range_index)
         codes = self.chips[chip].read_points(rows, columns, range_index, times_ns).codes
-        if self._converter_faults is not None:
-            codes, _ = self._converter_faults.spoil(codes, rows, range_index, times_ns.tolist())
+        if self.drifts is not None:
+            codes, _ = self.drifts.spoil(codes, rows, range_index, times_ns.tolist())
         self._select(chip, columns[-1:], len(rows))
         self.clock_ns += self.timing.points_ns(len(rows), range_index)
         return codes
@@ -338,13 +343,11 @@ class SimulatedBoard:
     def measure_zeros(self, chip: int, rows: Int64Array, range_index: int) -> UInt32Array:
         """Measure the zeros of these rows with all bit lines grounded; returns the sums."""
         conversions = self.profile.converters.zero_conversions.value
-        self._spend(1)
+        self.spend(1)
         groups = self.timing.read(rows, 1, range_index).rows_of_groups(rows)
         sums = self.chips[chip].measure_zeros(rows, groups, conversions, range_index, self.clock_ns)
-        if self._converter_faults is not None:
-            sums = self._converter_faults.spoil_zeros(
-                sums, rows, range_index, self.clock_ns, conversions
-            )
+        if self.drifts is not None:
+            sums = self.drifts.spoil_zeros(sums, rows, range_index, self.clock_ns, conversions)
         self.chips[chip].keep_zeros(sums, rows, range_index)
         self._select(chip, rows[:0], int(self.timing.groups(rows)[-1]) + 1)
         self.clock_ns += self.timing.zeros_ns(rows, conversions, range_index)
@@ -355,11 +358,15 @@ class SimulatedBoard:
     ) -> Products:
         """Run a gate schedule on inputs for some columns; the zeros of its rows were measured."""
         vectors, planes, _ = inputs.planes.shape
-        self._spend(vectors)
+        self.spend(vectors)
         vector_ns = self.timing.multiply_ns(1, planes, schedule.range_index)
         products = self.chips[chip].multiply(
             schedule, inputs, slice(first_column, first_column + columns), self.clock_ns, vector_ns
         )
+        if self.drifts is not None:
+            products = self.drifts.spoil_products(
+                products, schedule, inputs, self.clock_ns, vector_ns
+            )
         last = np.zeros(self.profile.array.columns.value, dtype=np.uint8)
         last[first_column : first_column + columns] = np.unpackbits(
             inputs.planes[-1, -1], count=columns, bitorder="little"

@@ -65,14 +65,17 @@ class ChipLines:
         # which solution each row was prepared from, and until when that holds
         self._prepared_from = np.full((ranges, self._shape[0]), -1, dtype=np.int64)
         self._until_ns = np.zeros((ranges, self._shape[0]), dtype=np.int64)
+        # the solution that each row has when it is sampled alone; -2 where it must be looked up
+        self._alone = np.full(self._shape[0], -2, dtype=np.int64)
         self._aged: OrderedDict[Group, Aged] = OrderedDict()
         self._aged_so_far = 0
 
     # --- what makes them out of date ----------------------------------------------------------
 
-    def forget(self, rows: Iterable[int]) -> None:
+    def forget(self, rows: Int64Array) -> None:
         """These rows were pulsed."""
-        self._rows.forget(rows)
+        self._rows.forget(rows.tolist())
+        self._alone[rows] = -2
 
     def grow_old(self) -> None:
         """Time goes at another pace from now on."""
@@ -119,6 +122,17 @@ class ChipLines:
             rows = np.array([row for group in stale for row in group], dtype=np.int64)
             self.prepare(rows, self.effective_ps(stale), range_index, clock_ns)
         return lines
+
+    def prepared_alone(self, rows: Int64Array, range_index: int, clock_ns: int) -> Lines:
+        """The same for rows that are each sampled alone, in any order, some more than once."""
+        fresh = self._prepared_from[range_index, rows] == self._alone[rows]
+        fresh &= self._until_ns[range_index, rows] > clock_ns
+        if fresh.all():
+            return self.of(range_index)
+        stale = np.unique(rows[~fresh])
+        alone = [(row,) for row in stale.tolist()]
+        self._alone[stale] = [self._rows.of(group).number for group in alone]
+        return self.prepared(alone, range_index, clock_ns)
 
     def prepare(
         self,

@@ -45,7 +45,7 @@ from sim_backend.technology import DEFAULT_TECHNOLOGY
 from sim_backend.timing import ReadPlan
 from sim_backend.wires import resistances
 
-_AHEAD = 1024
+_AHEAD = 8192
 """Single cells that are looked at together for whether a row has aged."""
 
 
@@ -146,7 +146,7 @@ class Macro:
 
         Returns how many selected cells were pulsed.
         """
-        self._lines.forget(pulses.row.tolist())
+        self._lines.forget(pulses.row)
         slots = np.array([self.ageing.clock.slot(end_ns) for end_ns in ends_ns], dtype=np.int64)
         state, masks = self.cells, pulses.masks
         counts = {
@@ -271,8 +271,7 @@ class Macro:
         start, saturated = 0, 0
         while start < len(rows):
             ahead = slice(start, start + _AHEAD)
-            alone = [(row,) for row in np.unique(rows[ahead]).tolist()]
-            lines = self._lines.prepared(alone, range_index, int(times_ns[start]))
+            lines = self._lines.prepared_alone(rows[ahead], range_index, int(times_ns[start]))
             changed = times_ns[ahead] >= until_ns[rows[ahead]]
             changed[0] = False  # prepared for this very moment
             stop = start + (int(changed.argmax()) if changed.any() else len(changed))

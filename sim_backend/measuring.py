@@ -44,8 +44,11 @@ def measure(board: SimulatedBoard, facts: DescribeReply, body: bytes) -> Answer:
     source = MeasureSource(request.source)
     channels = _channels(request.channel_mask, facts.adc_channels)
     _check(request, source, facts)
+    board.spend(1)
     board.registers.make_safe()
     levels = _levels(board.front, source, request)
+    if board.drifts is not None and source in _AMPLIFIED:
+        levels = levels + board.drifts.added(request.range, board.clock_ns)
     sums = np.empty(len(channels), dtype=np.uint32)
     keys, normal = _noise_keys(board.seed, facts.adc_channels), tables.load().normal
     counts = board.measurements

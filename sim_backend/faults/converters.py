@@ -1,8 +1,8 @@
-"""ADC channels that are dead, and TIAs whose offset drifts: what becomes of the codes.
+"""ADC channels that are dead, and TIAs whose offset drifts.
 
-Owns both, as integers, applied to codes that the read path gives: first the drift, in whole codes
-(rounded down), then the dead channel. A code at either end of the scale stays there under drift:
-the converter was saturated. Knows no cell.
+Owns both, as integers. A dead channel is a converter of its own kind, so whatever is converted
+meets it. A drift is added to codes, in whole ones (rounded down); a code at either end of the scale
+stays there: the converter was saturated. Knows no cell.
 """
 
 from __future__ import annotations
@@ -15,10 +15,20 @@ import numpy as np
 from sim_backend.cells import UInt16Array, UInt32Array
 from sim_backend.faults.model import DeadChannel, DriftingTia, Faults
 from sim_backend.fixedpoint import CODE_BITS, Int64Array
+from sim_backend.frontend import FrontEnd, dead_transfer
+from sim_backend.multiply import Inputs, Products, Schedule
 from sim_backend.profile import Profile
 from sim_backend.timing import ReadPlan
 
 _NS = 10**9
+
+
+def with_dead_channels(front: FrontEnd, faults: tuple[DeadChannel, ...]) -> FrontEnd:
+    """The front end with these channels dead."""
+    transfer = front.read.transfer.copy()
+    for fault in faults:
+        transfer[fault.channel] = dead_transfer(fault.code, transfer.shape[1])
+    return front._replace(read=front.read._replace(transfer=transfer))
 
 
 class _Drift(NamedTuple):
@@ -33,12 +43,11 @@ class _Drift(NamedTuple):
         return (max(0, time_ns - self.since_ns) * self.rate // _NS) >> CODE_BITS
 
 
-class ConverterFaults(NamedTuple):
-    """What is wrong with the converters of a board."""
+class Drifts(NamedTuple):
+    """Amplifiers of a board whose offsets drift; channels that are dead show none of it."""
 
     channels: int
     top: int
-    dead: tuple[tuple[int, int], ...]
     drifts: tuple[_Drift, ...]
 
     def spoil(
@@ -62,8 +71,6 @@ class ConverterFaults(NamedTuple):
                 struck = np.flatnonzero(inside & (channel == drift.channel)).tolist()
                 spoilt[struck] += [drift.codes(times_ns[n]) for n in struck]
         spoilt = np.clip(spoilt, 0, self.top)
-        for dead, code in self.dead:
-            spoilt[channel == dead] = code
         saturated = int(np.count_nonzero((spoilt == 0) | (spoilt == self.top)))
         return spoilt.astype(np.uint16), saturated
 
@@ -99,20 +106,44 @@ class ConverterFaults(NamedTuple):
     ) -> UInt32Array:
         """Sums of so many dark conversions a row, (n,), begun at a board time."""
         spoilt = sums.astype(np.int64)
-        channel = rows % self.channels
         for drift in self.drifts:
             if drift.range_index == range_index:
-                spoilt[channel == drift.channel] += conversions * drift.codes(time_ns)
-        spoilt = np.clip(spoilt, 0, conversions * self.top)
-        for dead, code in self.dead:
-            spoilt[channel == dead] = conversions * code
-        return spoilt.astype(np.uint32)
+                spoilt[rows % self.channels == drift.channel] += conversions * drift.codes(time_ns)
+        return np.clip(spoilt, 0, conversions * self.top).astype(np.uint32)
+
+    def spoil_products(
+        self, products: Products, schedule: Schedule, inputs: Inputs, start_ns: int, vector_ns: int
+    ) -> Products:
+        """Accumulators of a run; a vector's conversions drift as they do when it begins.
+
+        Codes are not there any more, so that those at the end of the scale drift as well.
+        """
+        vectors, planes, _ = inputs.planes.shape
+        weight = -1 if inputs.is_signed else (1 << planes) - 1
+        sums = products.sums.astype(np.int64)
+        times_ns = range(start_ns, start_ns + vectors * vector_ns, vector_ns)
+        for drift in self.drifts:
+            struck = schedule.row % self.channels == drift.channel
+            struck &= schedule.range_index[schedule.step] == drift.range_index
+            share = np.zeros(sums.shape[1], dtype=np.int64)
+            np.add.at(share, schedule.accumulator[struck], weight * schedule.sign[struck])
+            codes = np.array([drift.codes(time_ns) for time_ns in times_ns], dtype=np.int64)
+            sums += codes[:, None] * share
+        return products._replace(sums=sums.astype(np.int32))
+
+    def added(self, range_index: int, time_ns: int) -> Int64Array:
+        """What stands at each converter too much, (channels,) in 2^-16 codes."""
+        added = np.zeros(self.channels, dtype=np.int64)
+        for drift in self.drifts:
+            if drift.range_index == range_index:
+                added[drift.channel] += drift.codes(time_ns) << CODE_BITS
+        return added
 
 
-def converter_faults(faults: Faults, profile: Profile) -> ConverterFaults | None:
-    """What faults say of the converters, None if nothing."""
-    dead = tuple((fault.channel, fault.code) for fault in faults.of_board(DeadChannel))
-    drifts = tuple(
+def drifts(faults: Faults, profile: Profile) -> Drifts | None:
+    """Drifts that are asked for, None if none is; on a dead channel nobody sees one."""
+    dead = {fault.channel for fault in faults.of_board(DeadChannel)}
+    found = tuple(
         _Drift(
             fault.channel,
             fault.range,
@@ -120,7 +151,8 @@ def converter_faults(faults: Faults, profile: Profile) -> ConverterFaults | None
             round(fault.since_s * _NS),
         )
         for fault in faults.of_board(DriftingTia)
+        if fault.channel not in dead
     )
     converters = profile.converters
     top = (1 << converters.adc_bits.value) - 1
-    return ConverterFaults(converters.channels.value, top, dead, drifts) if dead or drifts else None
+    return Drifts(converters.channels.value, top, found) if found else None

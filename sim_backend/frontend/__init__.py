@@ -4,7 +4,14 @@ Owns what differs from board to board and with temperature: drawn from the board
 for a temperature, integers throughout. The host knows none of it; DESCRIBE states nominal values.
 """
 
-from sim_backend.frontend._adc import Converter, quantised, quantised_from, transfers, transitions
+from sim_backend.frontend._adc import (
+    Converter,
+    dead_transfer,
+    quantised,
+    quantised_from,
+    transfers,
+    transitions,
+)
 from sim_backend.frontend._curves import REFERENCE_MK
 from sim_backend.frontend._dac import RailDac, rail_nv
 from sim_backend.frontend._draw import converters
@@ -16,6 +23,7 @@ __all__ = [
     "FrontEnd",
     "RailDac",
     "converters",
+    "dead_transfer",
     "front_end",
     "quantised",
     "quantised_from",

@@ -150,3 +150,9 @@ def transfers(converters: tuple[Converter, ...]) -> Int32Array:
         following = np.append(at, end[-1])[code]
         tables[channel] = ((code + 1) << CODE_BITS) - np.minimum(following, end)
     return tables
+
+
+def dead_transfer(code: int, bins: int) -> Int32Array:
+    """Table of a converter that gives one code whatever its input, (bins,) int32."""
+    begin = (np.arange(bins, dtype=np.int64) - _FIRST_BIN) << _BIN_BITS
+    return ((code << CODE_BITS) - begin).astype(np.int32)
