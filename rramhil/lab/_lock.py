@@ -21,8 +21,8 @@ from pathlib import Path
 import filelock
 from pydantic import TypeAdapter, ValidationError
 
+from rramhil._atomic import write_whole
 from rramhil.errors import BoardHeld, LabUnusable
-from rramhil.lab._atomic import write_whole
 from rramhil.lab._clock import utc_now
 
 

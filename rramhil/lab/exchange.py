@@ -27,9 +27,9 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from rramhil._atomic import replacing
 from rramhil.errors import UsageError
 from rramhil.lab import _tensors
-from rramhil.lab._atomic import replacing
 from rramhil.lab._foreign import (
     MIB,
     check_conductance,

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from rramhil._atomic import replacing
 from rramhil.errors import LabUnusable, MapFileError, NotFound
 from rramhil.lab import _hdf5
-from rramhil.lab._atomic import replacing
 from rramhil.lab._map_parts import (
     ID_DIGITS,
     MapParts,
