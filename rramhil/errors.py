@@ -51,6 +51,14 @@ class TapeError(UsageError):
     """A tape is damaged, or the run does not match what it recorded."""
 
 
+class PlacementError(UsageError):
+    """Matrices do not fit the macros, or a placement file is damaged."""
+
+
+class MaskError(UsageError):
+    """A mask belongs to another map or placement, or a mask file is damaged."""
+
+
 class UnfinishedJob(UsageError):
     """The chip has a programming job that was interrupted and must be resumed first."""
 
