@@ -46,10 +46,29 @@ class Noise:
 
 
 class Prediction(NamedTuple):
-    """Expected accumulators and their standard deviation, (N, accumulators) float64 each."""
+    """Expected accumulators, and their standard deviations by source.
+
+    Attributes
+    ----------
+    mean : (N, accumulators) float64
+    sd_conversions : (N, accumulators) float64
+        Of what is drawn anew in every conversion.
+    sd_zeros : (N, accumulators) float64
+        Of what stays until zeros are measured again.
+    """
 
     mean: Float64Array
-    sd: Float64Array
+    sd_conversions: Float64Array
+    sd_zeros: Float64Array
+
+    @property
+    def sd(self) -> Float64Array:
+        """Standard deviation of one run."""
+        return self.sd_of_mean(1)
+
+    def sd_of_mean(self, runs: int) -> Float64Array:
+        """Standard deviation of the mean of several runs under the same zeros."""
+        return np.hypot(self.sd_conversions / math.sqrt(runs), self.sd_zeros)
 
 
 def expected(
@@ -118,8 +137,9 @@ def expected_of_samples(
     in_zero = noise.converter_codes**2 / noise.zero_conversions + _ROUNDING_VARIANCE
     all_planes = -1 if signed else (1 << bits) - 1
     zeros = _summed_zeros(schedule, all_planes * math.sqrt(in_zero))
-    variance = _summed(schedule, in_cells + in_conversions) + zeros[:, None]
-    return Prediction(_summed(schedule, mean).T, np.sqrt(variance).T)
+    sd_conversions = np.sqrt(_summed(schedule, in_cells + in_conversions)).T
+    sd_zeros = np.broadcast_to(np.sqrt(zeros), sd_conversions.shape)
+    return Prediction(_summed(schedule, mean).T, sd_conversions, sd_zeros)
 
 
 def _checked(

@@ -129,7 +129,8 @@ def verify(
     cells : (M, C) float64
         What each cell of a sample's row adds when it is driven, in codes, by the map.
     sd : (M,) float64
-        Predicted standard deviation of `measured`, errors of gains and map included.
+        Predicted standard deviation of `measured`, above 0: noise, and the errors of map and gains,
+        which no repetition averages away.
     read_back : (S, C) bool or None
         Switches as they read back in each step.
 
@@ -142,6 +143,8 @@ def verify(
     count, columns = len(samples.row), schedule.columns
     if measured.shape != (count,) or sd.shape != (count,) or cells.shape != (count, columns):
         raise ValueError(f"{count} samples on {columns} bit lines do not fit the measured sums")
+    if not (sd > 0).all():
+        raise ValueError("every measured sum needs a standard deviation above 0")
     tests = 2 * columns + schedule.channels + count
     threshold = -NormalDist().inv_cdf(FALSE_ALARM / (2 * tests))
     findings = list(_read_back_wrong(schedule, read_back))
@@ -211,6 +214,8 @@ class _Evidence:
 
     def explanations(self) -> Iterator[_Explanation]:
         """The best of each kind."""
+        if not self.weight.any():
+            return
         z = (self.measured - self.mean) * self.weight
         row = int(np.argmax(np.abs(z)))
         share = (self.measured - self.mean)[row] / max(1.0, self.mean[row])

@@ -121,6 +121,13 @@ def test_a_wide_layer_is_tiled_and_a_tall_one_spread_over_chips() -> None:
     assert set(tall.chips) <= {2, 5}
 
 
+def test_a_part_is_cut_across_outputs_rather_than_across_inputs() -> None:
+    # free are 8 pairs x 5 columns on one chip and 3 pairs x 12 columns on the other
+    placement = pack(named([(5, 12), (8, 7), (7, 7)]), SMALL, chips=(0, 1))
+    first = placement.tiles_of("m2")[0]
+    assert (len(first.rows), len(first.columns)) == (3, 7)
+
+
 def test_matrices_of_one_shape_keep_their_own_places() -> None:
     placement = pack([MatrixShape("a", 4, 4), MatrixShape("b", 4, 4)], SMALL)
     values = {0: np.arange(16 * 12, dtype=np.float64).reshape(16, 12)}

@@ -58,7 +58,8 @@ def test_mean_and_scatter_are_those_of_a_simulation(bits: int, signed: bool) -> 
     low = -(1 << bits - 1) if signed else 0
     inputs = rng.integers(low, low + (1 << bits), (1, 10))
     found = simulate(inputs[0], bits, signed, 4000, rng)
-    mean, sd = (part[0] for part in expected(SCHEDULE, CODES, inputs, bits, signed, NOISE))
+    prediction = expected(SCHEDULE, CODES, inputs, bits, signed, NOISE)
+    mean, sd = prediction.mean[0], prediction.sd[0]
     assert sd.shape == mean.shape == (5,)
     assert (sd[4], mean[4]) == (0.0, 0.0)
     used = sd > 0
@@ -71,7 +72,8 @@ def test_mean_and_scatter_are_those_of_a_simulation(bits: int, signed: bool) -> 
 
 def test_without_noise_the_mean_is_the_gated_product() -> None:
     inputs = np.arange(-5, 5)[None].repeat(3, axis=0)
-    mean, sd = expected(SCHEDULE, CODES, inputs, 4, True, SILENT)
+    prediction = expected(SCHEDULE, CODES, inputs, 4, True, SILENT)
+    mean, sd = prediction.mean, prediction.sd
     first, second, third = (SCHEDULE.gates[number] * inputs[0] for number in range(3))
     wanted = CODES[0] @ first - CODES[9] @ second + CODES[0] @ third
     assert mean[:, 0] == pytest.approx([wanted] * 3)
@@ -79,6 +81,8 @@ def test_without_noise_the_mean_is_the_gated_product() -> None:
     planes, conversions = -1, (4**4 - 1) / 3
     zeros = (2 * planes) ** 2 + planes**2
     assert sd[0, 0] == pytest.approx(np.sqrt((3 * conversions + zeros) / 12))
+    averaged = prediction.sd_of_mean(100)[0, 0]
+    assert averaged == pytest.approx(np.sqrt((3 * conversions / 100 + zeros) / 12))
 
 
 def test_cells_may_depend_on_the_rows_that_are_sampled_together() -> None:

@@ -42,7 +42,8 @@ def chip_of(mask: Mask, per_code_uS: float = 0.4) -> Chip:
     placement = pack([MatrixShape("a", *mask.shape)], MACRO)
     schedule = compile_masks(placement, {"a": mask}, 2)[0].schedule
     ones = np.ones((1, 512), dtype=np.int64)
-    mean, sd = expected(schedule, codes, ones, 1, False, NOISE)
+    predicted = expected(schedule, codes, ones, 1, False, NOISE)
+    mean, sd = predicted.mean, predicted.sd
     return Chip(
         schedule, codes[schedule.samples.row], row_sums(schedule, mean), row_sums(schedule, sd)
     )
@@ -180,6 +181,17 @@ def test_a_column_that_only_one_row_uses_is_called_a_drifted_row(small: Chip) ->
     assert faults(small, measured) == [("row", int(small.schedule.samples.row[4]))]
 
 
+def test_a_chip_on_which_every_channel_is_dead_is_no_endless_search(dense: Chip) -> None:
+    found = faults(dense, np.zeros(len(dense.mean)))
+    assert found == [("dead channel", channel) for channel in range(8)]
+
+
+def test_a_schedule_without_steps_is_clean() -> None:
+    empty = Chip(*chip_of(Mask.pair(np.zeros((2, 2)))))
+    report = verify(empty.schedule, empty.mean, empty.cells, empty.sd)
+    assert (report.clean, report.samples, report.rms_sigma) == (True, 0, 0.0)
+
+
 def test_sums_that_share_an_accumulator_are_refused(small: Chip) -> None:
     samples = small.schedule.samples
     doubled = Schedule.from_steps(
@@ -187,5 +199,7 @@ def test_sums_that_share_an_accumulator_are_refused(small: Chip) -> None:
     )
     with pytest.raises(ValueError, match="share an accumulator"):
         row_sums(doubled, np.zeros((1, doubled.accumulator_count)))
+    with pytest.raises(ValueError, match="standard deviation above 0"):
+        verify(small.schedule, small.mean, small.cells, 0 * small.sd)
     with pytest.raises(ValueError, match="do not fit"):
         verify(small.schedule, np.zeros(len(samples.row) + 1), small.cells, small.sd)
