@@ -1,7 +1,8 @@
 """Draw the pictures of the documentation: run by `make docs`.
 
 Owns: `docs/images/`. Programs three fresh simulated chips in a lab that is thrown away, through
-the public Python API. The same code gives the same bytes: titles carry no date.
+the public Python API, and places a network. The same code gives the same bytes: titles carry no
+date.
 """
 
 from __future__ import annotations
@@ -19,10 +20,19 @@ from PIL import Image
 import rramhil
 from rramhil.lab import Lab
 from rramhil.programming import ProgramResult, Recipe, dense, ladder, program, save_picture, sparse
+from rramhil.switching import Geometry, MatrixShape, pack
 
 IMAGES = Path(__file__).parent / "images"
 BREAKDOWN_V = NormalDist(3.433, 0.114)
 """Measured: 400 cells of a sister chip, doi 10.1038/s42256-023-00609-5."""
+
+FASHION = (
+    MatrixShape("conv1", 64, 9),
+    MatrixShape("conv2", 16, 576),
+    MatrixShape("fc1", 128, 400),
+    MatrixShape("fc2", 10, 128),
+)
+"""The paper's network for FashionMNIST, on images of 14 x 14."""
 
 _COLOURS = 256
 _MODEL, _POINTS, _QUIET = "#8a8a8a", "#35456c", "#555555"
@@ -31,12 +41,18 @@ _MODEL, _POINTS, _QUIET = "#8a8a8a", "#35456c", "#555555"
 def main() -> None:
     """Draw them all."""
     IMAGES.mkdir(exist_ok=True)
+    _draw_placement(IMAGES / "placement.png")
     with tempfile.TemporaryDirectory() as folder:
         lab = Path(folder)
         _draw_map(_programmed(lab, dense(), seed=0), IMAGES / "dense-map.png")
         _draw_map(_programmed(lab, sparse(), seed=1), IMAGES / "sparse-map.png")
         curve = _programmed(lab, ladder(), seed=2)
         _draw_forming_curve(curve, IMAGES / "forming-curve.png")
+
+
+def _draw_placement(path: Path) -> None:
+    placement = pack(FASHION, Geometry(rows=512, columns=512, channels=8))
+    _save(path, lambda whole: placement.draw(whole, "The FashionMNIST network on one macro"))
 
 
 def _programmed(root: Path, recipe: Recipe, seed: int) -> ProgramResult:

@@ -73,11 +73,11 @@ def _draw_macro(
 
     geometry = placement.geometry
     picture = np.tile(np.array(to_rgb(_EMPTY)), (geometry.rows, geometry.columns, 1))
-    palette = colormaps["tab20"]
+    palette = colormaps["tab10" if len(names) <= 10 else "tab20"]
     used = np.zeros((geometry.rows, geometry.columns), dtype=np.bool_)
     for tile in tiles:
         cells = np.ix_(tile.rows.ravel(), tile.columns)
-        picture[cells] = palette(names.index(tile.matrix) % 20)[:3]
+        picture[cells] = palette(names.index(tile.matrix) % palette.N)[:3]
         used[cells] = True
     axes.imshow(picture, interpolation="nearest")
     if len(tiles) <= _LABELS_MAX:
@@ -91,6 +91,8 @@ def _draw_macro(
                 fontsize=7,
             )
     axes.set_title(f"{label}, {used.mean():.0%} used", fontsize=9, loc="left")
+    axes.set_xlabel("column (bit line)", fontsize=7)
+    axes.set_ylabel("row (source line)", fontsize=7)
     axes.tick_params(length=2, labelsize=7)
     for edge in axes.spines.values():
         edge.set_visible(False)
