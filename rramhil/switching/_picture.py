@@ -14,9 +14,10 @@ import numpy as np
 if TYPE_CHECKING:
     from rramhil.switching.placement import Placement, Tile
 
-_PANELS_MAX = 36
+_PANELS_MAX = 64
+_WITH_AXES_MAX = 4  # more macros are a table of small pictures
 _LABELS_MAX = 24
-_SIDE_INCH = 2.9
+_SIDES_INCH = (5.8, 2.9, 1.7)  # of one macro, of a few, of many
 _EMPTY = "#eeeeee"
 
 
@@ -29,7 +30,7 @@ def draw(placement: Placement, path: Path, title: str = "") -> None:
     shown = panels[:_PANELS_MAX]
     across = min(len(shown), max(1, math.ceil(math.sqrt(1.5 * len(shown)))))
     down = math.ceil(len(shown) / across)
-    side = _SIDE_INCH if len(shown) > 1 else 2 * _SIDE_INCH
+    side = _SIDES_INCH[(len(shown) > 1) + (len(shown) > _WITH_AXES_MAX)]
     figure: Any = Figure(
         figsize=(side * across, side * down + 0.5), dpi=110, facecolor="white", layout="constrained"
     )
@@ -38,6 +39,12 @@ def draw(placement: Placement, path: Path, title: str = "") -> None:
     names = [matrix.name for matrix in placement.matrices]
     for axes, (label, tiles) in zip(grid.flat, shown, strict=False):
         _draw_macro(axes, placement, label, tiles, names)
+        if len(shown) <= _WITH_AXES_MAX:
+            axes.set_xlabel("column (bit line)", fontsize=7)
+            axes.set_ylabel("row (source line)", fontsize=7)
+        else:
+            axes.set_xticks([])
+            axes.set_yticks([])
     for axes in list(grid.flat)[len(shown) :]:
         axes.set_axis_off()
     hidden = len(panels) - len(shown)
@@ -90,9 +97,7 @@ def _draw_macro(
                 va="center",
                 fontsize=7,
             )
-    axes.set_title(f"{label}, {used.mean():.0%} used", fontsize=9, loc="left")
-    axes.set_xlabel("column (bit line)", fontsize=7)
-    axes.set_ylabel("row (source line)", fontsize=7)
+    axes.set_title(f"{label}, {used.mean():.0%}", fontsize=9, loc="left")
     axes.tick_params(length=2, labelsize=7)
     for edge in axes.spines.values():
         edge.set_visible(False)

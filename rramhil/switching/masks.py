@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -207,9 +209,12 @@ _DAMAGE = (
     NotImplementedError,
     RuntimeError,
     ValueError,
+    # numpy reads an array's header as Python source
     SyntaxError,
+    tokenize.TokenError,
     TypeError,
     KeyError,
+    struct.error,
     MemoryError,
 )
 

@@ -169,9 +169,10 @@ def _refuse_too_many(matrices: Iterable[MatrixShape], macros: Sequence[_Macro]) 
 def _does_not_fit(missing: int, needed: int, macros: Sequence[_Macro]) -> PlacementError:
     there = sum(macro.cells for macro in macros)
     chips = "1 chip has" if len(macros) == 1 else f"{len(macros)} chips have"
+    between = ", since stuck cells lie between them" if there >= needed else ""
     return PlacementError(
         f"The network needs {needed:,} cells, {chips} {there:,} on live lines: {missing:,} are "
-        "missing.",
+        f"missing{between}.",
         "Name more chips, such as --chips 0-3, or let layers share cells with --overlay.",
     )
 
@@ -182,7 +183,8 @@ def _parts(matrices: Iterable[MatrixShape], macros: Sequence[_Macro]) -> list[_P
     width = max((len(macro.columns) for macro in macros), default=0)
     wanted = list(matrices)
     if not height * width:
-        raise _does_not_fit(sum(matrix.cells for matrix in wanted), 0, macros)
+        cells = sum(matrix.cells for matrix in wanted)
+        raise _does_not_fit(cells, cells, macros)
     return [
         _Part(
             matrix.name,

@@ -107,7 +107,7 @@ def test_what_does_not_fit_is_refused_with_the_cells_that_are_missing() -> None:
 
 def test_stuck_cells_everywhere_are_refused_too() -> None:
     everywhere = np.ones((16, 12), dtype=np.bool_)
-    with pytest.raises(PlacementError, match="4 are missing"):
+    with pytest.raises(PlacementError, match="4 are missing, since stuck cells lie between"):
         pack([MatrixShape("a", 1, 2)], SMALL, defects={0: Defects(stuck=everywhere)})
     with pytest.raises(PlacementError, match="4 are missing"):
         pack([MatrixShape("a", 1, 2)], SMALL, defects={0: Defects(tuple(range(16)))})
