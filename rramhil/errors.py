@@ -35,6 +35,18 @@ class UsageError(RramhilError):
     exit_code = 2
 
 
+class ModelRefused(UsageError):
+    """A model has weights that no chip can hold, or cannot be run after its conversion."""
+
+
+class RunError(UsageError):
+    """The folder of a run is damaged, foreign, or does not fit the network."""
+
+
+class TaskError(UsageError):
+    """A task file does not say what a task must say."""
+
+
 class LabUnusable(UsageError):
     """The lab folder cannot be opened, created or written."""
 

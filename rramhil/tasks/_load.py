@@ -1,0 +1,76 @@
+"""Tasks by name, or from a user's own file.
+
+Owns: the list of built-in tasks, and what to say where a name or a file is none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+
+from rramhil.errors import NotFound, TaskError
+from rramhil.tasks._task import Task
+
+KNOWN = ("digits",)
+"""Built-in tasks; each is the `task` of the module of its name, with `_` for `-`."""
+
+_NAME = "task"
+"""What a task is called in its file if nothing else is said."""
+
+
+def load(which: str) -> Task:
+    """Find a task.
+
+    Parameters
+    ----------
+    which : str
+        The name of a built-in task, or `file.py` or `file.py:name` of one's own. The file is run.
+
+    Raises
+    ------
+    NotFound
+        If there is no such task, file, or name in the file.
+    TaskError
+        If the file cannot be run, or what it has under that name is no task.
+    """
+    if which in KNOWN:
+        return importlib.import_module(f"rramhil.tasks.{which.replace('-', '_')}").task
+    file, _, name = which.partition(":") if ".py:" in which else (which, "", "")
+    if not file.endswith(".py"):
+        raise NotFound(
+            f"There is no task {which}.",
+            f"Known are {', '.join(KNOWN)}; one's own is named my_task.py:{_NAME}.",
+        )
+    return _from_file(Path(file), name or _NAME)
+
+
+def _from_file(path: Path, name: str) -> Task:
+    if not path.is_file():
+        raise NotFound(f"There is no task file {path}.")
+    module_name = f"_rramhil_task_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
+    spec = importlib.util.spec_from_file_location(module_name, path)
+    if spec is None or spec.loader is None:
+        raise TaskError(f"{path} cannot be read as a Python file.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module  # dataclasses and pickles in it look their module up
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # a user's file may raise anything
+        del sys.modules[module_name]
+        raise TaskError(
+            f"The task file {path} ends with {type(error).__name__}: {error}",
+            "Run it with Python to see where.",
+        ) from error
+    if not hasattr(module, name):
+        tasks = [key for key, value in vars(module).items() if isinstance(value, Task)]
+        raise NotFound(
+            f"The task file {path} has no {name}.",
+            f"It has {', '.join(tasks)}." if tasks else "It makes no rramhil.tasks.Task.",
+        )
+    found = getattr(module, name)
+    if not isinstance(found, Task):
+        raise TaskError(f"{name} in {path} is a {type(found).__name__}, not a rramhil.tasks.Task.")
+    return found

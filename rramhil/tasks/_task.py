@@ -1,0 +1,65 @@
+"""A task as a value: data, a plain torch network, a loss and a metric. Knows no chip."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+class Examples(NamedTuple):
+    """Inputs and what they should give; sample n is entry n of both.
+
+    Attributes
+    ----------
+    inputs : (N, ...) float32
+    targets : (N, ...) tensor
+    """
+
+    inputs: Tensor
+    targets: Tensor
+
+
+class Splits(NamedTuple):
+    """Data of a task; the validation part is carved from the training data."""
+
+    train: Examples
+    validation: Examples
+    test: Examples
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be learnt.
+
+    Attributes
+    ----------
+    name : str
+    model : callable
+        Makes the network: plain torch, with torch's random numbers for its first weights.
+    data : callable
+        Takes the folder of data sets and gives the splits, the same ones each time.
+    loss : callable
+        Of outputs and targets; a scalar with a gradient.
+    metric : callable
+        Of all outputs and targets of a split; the larger, the better.
+    metric_name : str
+        Such as "accuracy".
+    bits : int
+        Of every layer's inputs, 1 to 8.
+    epochs : int
+        Passes over the training data.
+    """
+
+    name: str
+    model: Callable[[], nn.Module]
+    data: Callable[[Path], Splits]
+    loss: Callable[[Tensor, Tensor], Tensor]
+    metric: Callable[[Tensor, Tensor], float]
+    metric_name: str
+    bits: int
+    epochs: int
