@@ -20,9 +20,11 @@ from rramhil.network.executors import (
     WeightExecutor,
     takes_vectors,
 )
+from rramhil.network.mapping import Pairs, plan, weights_of
 from rramhil.network.matrix import DigitalModule, Matrix, Share
 from rramhil.network.network import Inputs, Network, convert
 from rramhil.network.quantiser import Quantiser
+from rramhil.network.run import MatrixRecord, Run, RunConfig
 
 __all__ = [
     "DigitalModule",
@@ -30,12 +32,18 @@ __all__ = [
     "Executor",
     "Inputs",
     "Matrix",
+    "MatrixRecord",
     "Network",
+    "Pairs",
     "Quantiser",
+    "Run",
+    "RunConfig",
     "Share",
     "TrainedWeights",
     "VectorExecutor",
     "WeightExecutor",
     "convert",
+    "plan",
     "takes_vectors",
+    "weights_of",
 ]

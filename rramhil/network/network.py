@@ -77,9 +77,13 @@ class Network(nn.Module):
         """Share of its weights, and of its multiplications, that are on the chip."""
         return share_of(self.matrices, self.digital)
 
+    def layers(self) -> Iterator[ChipLayer]:
+        """Every layer on matrices, in the order of the model's modules."""
+        return _layers(self.model)
+
     def products(self) -> Iterator[Product]:
         """Every product, in the order of the model's modules."""
-        for layer in _layers(self.model):
+        for layer in self.layers():
             yield from layer.products()
 
     def use(self, executor: Executor) -> Network:
