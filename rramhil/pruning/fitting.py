@@ -1,0 +1,88 @@
+"""Train masks for a task on the conductances of chips.
+
+Owns: the way from a network and its cells to masks with honest figures: validation data choose the
+epoch, test data are used once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from statistics import mean
+
+from rramhil.network import Network, Pairs
+from rramhil.pruning.supermask import Gate, SupermaskExecutor
+from rramhil.pruning.training import EpochRecord, TrainSettings, evaluate, train
+from rramhil.switching import Mask
+from rramhil.tasks import Splits, Task
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """Trained masks and what they are worth.
+
+    Attributes
+    ----------
+    masks : dict of str to Mask
+        By the matrix's name.
+    history : tuple of EpochRecord
+    best_epoch : int
+        The one whose masks these are.
+    validation, test : float
+        The task's metric, without noise.
+    density : float
+        Share of cells that are used.
+    epoch_s : float
+        Seconds an epoch took, mean.
+    """
+
+    masks: dict[str, Mask]
+    history: tuple[EpochRecord, ...]
+    best_epoch: int
+    validation: float
+    test: float
+    density: float
+    epoch_s: float
+
+
+def fit(
+    network: Network,
+    task: Task,
+    splits: Splits,
+    pairs: Mapping[str, Pairs],
+    *,
+    gate: Gate,
+    settings: TrainSettings,
+    density: float | Mapping[str, float] | None = 0.5,
+    noise: float | Mapping[str, Pairs] = 0.0,
+    on_epoch: Callable[[EpochRecord], None] = lambda record: None,
+) -> FitResult:
+    """Learn which cells to keep.
+
+    Parameters
+    ----------
+    network : Network
+        Trained in place: its digital part belongs to the masks. Afterwards it uses the masked
+        weights, in evaluation mode, with its ranges frozen.
+    pairs : mapping of str to Pairs
+        Conductances in uS of every matrix.
+    gate, density, noise
+        As of `SupermaskExecutor`.
+    on_epoch : callable
+        Told after each epoch.
+    """
+    executor = SupermaskExecutor(pairs, gate, density=density, noise=noise, seed=settings.seed)
+    executor.to(next(network.parameters()).device)
+    executor.prepare(network)
+    outcome = train(network, executor, task, splits, settings, on_epoch=on_epoch)
+    masks = executor.masks()
+    cells = sum(mask.plus.size for mask in masks.values())
+    return FitResult(
+        masks=masks,
+        history=outcome.history,
+        best_epoch=outcome.best_epoch,
+        validation=outcome.validation,
+        test=evaluate(network, task, splits.test),
+        density=sum(mask.density * mask.plus.size for mask in masks.values()) / cells,
+        epoch_s=mean(record.seconds for record in outcome.history),
+    )
