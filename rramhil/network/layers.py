@@ -63,12 +63,12 @@ class Product(nn.Module):
         return self.route.vectors is not None
 
     def weight(self) -> Tensor:
-        """Scaled weights, the groups' one below the other: (all outputs, inputs) float32."""
+        """Weights without scale, the groups' one below the other: (all outputs, inputs) float32."""
         executor = self.route.weights
         if executor is None:
             raise RuntimeError("the executor in use gives no weights")
         parts = [executor.weight(matrix) for matrix in self.matrices]
-        return (parts[0] if len(parts) == 1 else torch.cat(parts)) * self.scale
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def multiply(self, codes: Sequence[Tensor]) -> Tensor:
         """Multiply vectors (N, inputs) uint8 of each group: (N, all outputs) float32, scaled."""
@@ -150,7 +150,7 @@ class ChipConv2d(nn.Module):
         quantiser = product.quantiser
         quantiser.ready(inputs)
         if not product.is_on_vectors:
-            weight = product.weight().unflatten(1, (-1, *self.kernel_size))
+            weight = (product.weight() * product.scale).unflatten(1, (-1, *self.kernel_size))
             padded = functional.pad(quantiser(inputs), self.padding)
             return functional.conv2d(
                 padded, weight, self.bias, self.stride, 0, self.dilation, self.groups
@@ -198,7 +198,7 @@ class ChipConvTranspose2d(nn.Module):
         product.quantiser.ready(inputs)
         if not product.is_on_vectors:
             shape = (self.groups, -1, *self.kernel_size, product.matrices[0].inputs)
-            kernels = product.weight().reshape(shape)
+            kernels = (product.weight() * product.scale).reshape(shape)
             return functional.conv_transpose2d(
                 product.quantiser(inputs),
                 kernels.permute(0, 4, 1, 2, 3).flatten(0, 1),
@@ -301,8 +301,9 @@ def applied(product: Product, bias: Tensor | None) -> Callable[[Tensor], Tensor]
     """What takes inputs (..., inputs) to outputs (..., outputs); its weights are asked for once."""
     quantiser = product.quantiser
     if not product.is_on_vectors:
-        weight = product.weight()
-        return lambda inputs: functional.linear(quantiser(inputs), weight, bias)
+        weight, scale = product.weight(), product.scale
+        # outputs are scaled, not weights: there are far fewer of them than weights
+        return lambda inputs: _biased(functional.linear(quantiser(inputs), weight) * scale, bias)
 
     def multiply(inputs: Tensor) -> Tensor:
         vectors = quantiser.codes(inputs).reshape(-1, inputs.shape[-1])

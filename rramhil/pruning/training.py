@@ -117,7 +117,7 @@ def train(
     if isinstance(executor, nn.Module):
         whole.append(executor)
         groups.append({"params": list(executor.parameters()), "lr": settings.rate})
-    optimiser = torch.optim.Adam([group for group in groups if group["params"]])
+    optimiser = torch.optim.Adam([group for group in groups if group["params"]], fused=True)
     rates = [group["lr"] for group in optimiser.param_groups]
     device = _device_of(network)
     examples = _on(splits.train, device)
