@@ -78,11 +78,10 @@ class OnMap:
 
     def multiply(self, matrix: Matrix, codes: Tensor) -> Tensor:
         """Products of vectors (N, inputs) uint8: (N, outputs) float32 in uS times code."""
-        if self.noise != "per_conversion":
-            return codes.to(torch.float32) @ self._weights[matrix.name].T
-        widest = max(len(cells.mean_uS) for cells in self._cells[matrix.name])
+        widest = max(matrix.inputs, *(len(cells.mean_uS) for cells in self._cells[matrix.name]))
+        of_chunk = self._converted if self.noise == "per_conversion" else self._multiplied
         chunks = codes.split(max(1, _CHUNK // widest))
-        return torch.cat([self._converted(matrix, chunk) for chunk in chunks])
+        return torch.cat([of_chunk(matrix, chunk) for chunk in chunks])
 
     def row_sums(self, matrix: Matrix) -> Tensor:
         """Sum of each output's weights in uS, (outputs,) float32, as the map has them."""
@@ -113,6 +112,9 @@ class OnMap:
             rows = squares[:, cells.tile.inputs] @ cells.sd_uS.square().T + own * cells.sampled
             total[:, cells.tile.outputs] += rows[:, 0::2] + rows[:, 1::2]
         return total.sqrt()
+
+    def _multiplied(self, matrix: Matrix, codes: Tensor) -> Tensor:
+        return codes.to(torch.float32) @ self._weights[matrix.name].T
 
     def _converted(self, matrix: Matrix, codes: Tensor) -> Tensor:
         parts: list[tuple[TileReadout, Tensor]] = []

@@ -59,7 +59,8 @@ class SupermaskExecutor(nn.Module):
     noise : float or mapping of str to Pairs
         Standard deviation of a read: relative to the conductance, or in uS for each cell.
     seed : int
-        Of first scores and noise.
+        Of the first scores, and of the numbers that noise is taken from; from where in them each
+        call takes its own, torch's own random numbers say.
 
     Raises
     ------
@@ -78,15 +79,16 @@ class SupermaskExecutor(nn.Module):
     ) -> None:
         super().__init__()
         self.gate: Gate = gate
-        self._random = torch.Generator().manual_seed(seed)
+        random = torch.Generator().manual_seed(seed)
         self._layers: dict[str, _Layer] = {}
         self.scores = nn.ParameterList()
         for name, pair in pairs.items():
-            share = density.get(name) if isinstance(density, Mapping) else density
+            share = density[name] if isinstance(density, Mapping) else density
             if share is not None and not 0 <= share <= 1:
                 raise ValueError(f"the density of {name} must be 0 to 1, not {share}")
-            self._add(name, pair, share, noise[name] if isinstance(noise, Mapping) else noise)
-        self._bank = self._new_bank() if self._is_noisy else None
+            own_noise = noise[name] if isinstance(noise, Mapping) else noise
+            self._add(name, pair, share, own_noise, random)
+        self._bank = self._new_bank(random) if self._is_noisy else None
 
     def weight(self, matrix: Matrix) -> Tensor:
         """Weights of a matrix in uS, (outputs, inputs) float32, with a gradient to its scores."""
@@ -103,12 +105,15 @@ class SupermaskExecutor(nn.Module):
         Behind a rectifier half of the variance is lost, so a layer doubles it; the two products of
         an RNN share that.
         """
+        was_training = self.training
+        self.eval()  # no noise
         for layer in network.layers():
             products = layer.products()
             for product in products:
                 squares = [self.weight(each).detach().square().mean() for each in product.matrices]
                 power = torch.stack(squares).mean() * product.matrices[0].inputs
                 product.unit.copy_(math.sqrt(2 / len(products)) / power.clamp(min=1e-12).sqrt())
+        self.train(was_training)
 
     @torch.no_grad()
     def masks(self) -> dict[str, Mask]:
@@ -122,21 +127,20 @@ class SupermaskExecutor(nn.Module):
             )
         return masks
 
-    @torch.no_grad()
-    def gates(self) -> list[Tensor]:
-        """Open gates of every matrix, (S, outputs, inputs) bool."""
-        return [
-            self.scores[layer.number] >= self._exact_threshold(layer)
-            for layer in self._layers.values()
-        ]
-
-    def _add(self, name: str, pair: Pairs, density: float | None, noise: float | Pairs) -> None:
+    def _add(
+        self,
+        name: str,
+        pair: Pairs,
+        density: float | None,
+        noise: float | Pairs,
+        random: torch.Generator,
+    ) -> None:
         spread = noise if isinstance(noise, Pairs) else Pairs(pair.plus * noise, pair.minus * noise)
         if self.gate == "pair":
             cells, spreads = (pair.plus - pair.minus)[None], torch.hypot(*spread)[None]
         else:
             cells, spreads = torch.stack([pair.plus, -pair.minus]), torch.stack([*spread])
-        scores = _FIRST_SPREAD * torch.randn(cells.shape, generator=self._random)
+        scores = _FIRST_SPREAD * torch.randn(cells.shape, generator=random)
         number = len(self._layers)
         self.scores.append(nn.Parameter(scores))
         self._layers[name] = _Layer(
@@ -144,7 +148,7 @@ class SupermaskExecutor(nn.Module):
             cells,
             spreads if bool(spreads.any()) else None,
             density,
-            thresholds.places_of(scores.numel(), self._random),
+            thresholds.places_of(scores.numel(), random),
         )
 
     def _apply(self, fn: Any, recurse: bool = True) -> SupermaskExecutor:
@@ -175,15 +179,16 @@ class SupermaskExecutor(nn.Module):
     def _is_noisy(self) -> bool:
         return any(layer.spread_uS is not None for layer in self._layers.values())
 
-    def _new_bank(self) -> Tensor:
+    def _new_bank(self, random: torch.Generator) -> Tensor:
         largest = max(layer.cells_uS.numel() for layer in self._layers.values())
-        return torch.randn(max(_BANK, 2 * largest), generator=self._random)
+        return torch.randn(max(_BANK, 2 * largest), generator=random)
 
     def _noise(self, shape: torch.Size) -> Tensor:
         """A stretch of the bank: fresh numbers for every cell would cost more than the step."""
         bank = cast(Tensor, self._bank)
         count = shape.numel()
-        at = int(torch.randint(len(bank) - count + 1, (), generator=self._random))
+        # of torch's own random numbers, which the trainer seeds for each epoch
+        at = int(torch.randint(len(bank) - count + 1, ()))
         return bank[at : at + count].view(shape)
 
 

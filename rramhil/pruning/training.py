@@ -24,6 +24,8 @@ from rramhil.network import Network, WeightExecutor
 from rramhil.tasks import Examples, Splits, Task
 
 _EVALUATION_BATCH = 1000
+_EVALUATION_NUMBERS = 1 << 20
+"""Inputs evaluated at once, at most: a thousand small images, a few large ones."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,9 @@ def evaluate(network: Network, task: Task, examples: Examples) -> float:
     was_training = network.training
     network.eval()
     device = _device_of(network)
-    outputs = [network(part.to(device)) for part in examples.inputs.split(_EVALUATION_BATCH)]
+    fitting = _EVALUATION_NUMBERS // max(1, examples.inputs[0].numel())
+    parts = examples.inputs.split(min(_EVALUATION_BATCH, max(1, fitting)))
+    outputs = [network(part.to(device)) for part in parts]
     network.train(was_training)
     return task.metric(torch.cat(outputs).cpu(), examples.targets)
 

@@ -274,3 +274,13 @@ def test_a_trained_network_says_the_same_on_the_map(digits: tuple[Task, Splits])
     print(f"exact {result.test:.1%}, converted with noise {noisy:.1%}, ranges {ranges}")
     assert noisy > result.test - 0.03
     assert sum(board.saturated.values()) == 0
+
+
+def test_read_noise_follows_the_seed_of_the_epoch_and_nothing_before_it():
+    executor = SupermaskExecutor(pairs(), "cell", noise=0.05, seed=3).train()
+    executor.weight(MATRIX)
+    torch.manual_seed(11)
+    first = executor.weight(MATRIX).detach()
+    executor.weight(MATRIX)
+    torch.manual_seed(11)
+    assert torch.equal(executor.weight(MATRIX), first)
