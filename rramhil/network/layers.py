@@ -7,8 +7,9 @@ multiplies.
     weights:  y = scale * W quantised(x) + bias
     vectors:  y = scale * step * (W codes(x) - zero point * row sums of W) + bias
 
-A convolution's vectors are its patches, padded with the code of zero. A transposed convolution
-multiplies each input pixel once and adds the overlapping outputs digitally.
+A convolution's vectors are its patches, padded with the code of zero; their channels are
+neighbours (row, column, channel of a patch), since patches are cut many times faster so. A
+transposed convolution multiplies each input pixel once and adds the overlapping outputs digitally.
 """
 
 from __future__ import annotations
@@ -150,18 +151,26 @@ class ChipConv2d(nn.Module):
         quantiser = product.quantiser
         quantiser.ready(inputs)
         if not product.is_on_vectors:
-            weight = (product.weight() * product.scale).unflatten(1, (-1, *self.kernel_size))
+            weight = (product.weight() * product.scale).unflatten(1, (*self.kernel_size, -1))
             padded = functional.pad(quantiser(inputs), self.padding)
             return functional.conv2d(
-                padded, weight, self.bias, self.stride, 0, self.dilation, self.groups
+                padded,
+                weight.permute(0, 3, 1, 2),
+                self.bias,
+                self.stride,
+                0,
+                self.dilation,
+                self.groups,
             )
         batch = inputs if inputs.dim() == 4 else inputs[None]
-        padded = _padded(quantiser.codes(batch), self.padding, quantiser.zero_point)
-        patches = _patches(padded, self.kernel_size, self.stride, self.dilation)
-        high, wide = patches.shape[2:4]
-        vectors = patches.permute(0, 2, 3, 1, 4, 5).flatten(3).flatten(0, 2)
-        outputs = _biased(product.multiply(vectors.chunk(self.groups, dim=1)), self.bias)
-        images = outputs.reshape(len(batch), high, wide, -1).permute(0, 3, 1, 2)
+        pixels = quantiser.codes(batch).permute(0, 2, 3, 1)
+        padded = _padded(pixels, self.padding, quantiser.zero_point)
+        patches = [
+            _patches(group, self.kernel_size, self.stride, self.dilation)
+            for group in padded.chunk(self.groups, dim=3)
+        ]
+        outputs = _biased(product.multiply([group.flatten(0, 2) for group in patches]), self.bias)
+        images = outputs.unflatten(0, patches[0].shape[:3]).permute(0, 3, 1, 2)
         return images if inputs.dim() == 4 else images[0]
 
 
@@ -321,21 +330,21 @@ def _biased(outputs: Tensor, bias: Tensor | None) -> Tensor:
     return outputs if bias is None else outputs + bias
 
 
-def _padded(codes: Tensor, padding: list[int], zero_point: Tensor) -> Tensor:
-    """Images of codes (N, C, H, W) with a border of the code of zero."""
+def _padded(pixels: Tensor, padding: list[int], zero_point: Tensor) -> Tensor:
+    """Images of codes (N, H, W, C) with a border of the code of zero."""
     if not any(padding):
-        return codes
+        return pixels.contiguous()
     left, right, top, bottom = padding
-    count, channels, high, wide = codes.shape
+    count, high, wide, channels = pixels.shape
     padded = zero_point.to(torch.uint8).repeat(
-        count, channels, high + top + bottom, wide + left + right
+        count, high + top + bottom, wide + left + right, channels
     )
-    padded[:, :, top : top + high, left : left + wide] = codes
+    padded[:, top : top + high, left : left + wide] = pixels
     return padded
 
 
-def _patches(images: Tensor, kernel: Size, stride: Size, dilation: Size) -> Tensor:
-    """Views (N, C, H', W', kh, kw) of images (N, C, H, W) under each position of a kernel."""
+def _patches(pixels: Tensor, kernel: Size, stride: Size, dilation: Size) -> Tensor:
+    """Patches (N, H', W', kh kw C) of images (N, H, W, C) under each position of a kernel."""
     high, wide = (dilation[axis] * (kernel[axis] - 1) + 1 for axis in range(2))
-    windows = images.unfold(2, high, stride[0]).unfold(3, wide, stride[1])
-    return windows[..., :: dilation[0], :: dilation[1]]
+    windows = pixels.unfold(1, high, stride[0]).unfold(2, wide, stride[1])
+    return windows[..., :: dilation[0], :: dilation[1]].permute(0, 1, 2, 4, 5, 3).flatten(3)

@@ -189,7 +189,8 @@ class _Kind:
 
 
 def _conv_weights(layer: nn.Conv2d) -> list[Tensor]:
-    return list(layer.weight.flatten(1).chunk(layer.groups))
+    # in the order of a patch: row, column, channel
+    return list(layer.weight.permute(0, 2, 3, 1).flatten(1).chunk(layer.groups))
 
 
 def _transposed_weights(layer: nn.ConvTranspose2d) -> list[Tensor]:

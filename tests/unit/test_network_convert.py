@@ -230,3 +230,21 @@ def test_few_bits_cut_a_long_tail_off():
 def test_a_quantiser_of_nine_bits_is_refused():
     with pytest.raises(ValueError, match="9"):
         Quantiser(9)
+
+
+@pytest.mark.parametrize("bits", [1, 4, 8])
+def test_rounding_and_its_gradient_are_those_of_torchs_operator(bits: int):
+    torch.manual_seed(0)
+    quantiser = Quantiser(bits).train()
+    quantiser.observe(torch.randn(1000))
+    ours = (3 * torch.randn(5000)).requires_grad_()
+    theirs = ours.detach().clone().requires_grad_()
+    rounded = quantiser(ours)
+    reference = torch.fake_quantize_per_tensor_affine(
+        theirs, quantiser.step, quantiser.zero_point, 0, quantiser.top
+    )
+    torch.testing.assert_close(rounded, reference, atol=1e-5, rtol=1e-5)
+    push = torch.randn(5000)
+    rounded.backward(push)
+    reference.backward(push)
+    assert torch.equal(ours.grad, theirs.grad)
