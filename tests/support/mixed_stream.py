@@ -24,21 +24,27 @@ from pathlib import Path
 
 import numpy as np
 
-from firmware_protocol.layouts import POINT
+from firmware_protocol.layouts import POINT, STEP
 from firmware_protocol.messages import (
     ChipRequest,
     Command,
+    LoadScheduleRequest,
+    MeasureRequest,
+    MeasureSource,
     Operation,
     PulseRowsReply,
     PulseRowsRequest,
     ReadPointsReply,
     ReadPointsRequest,
+    RunScheduleReply,
+    RunScheduleRequest,
     SwitchesRequest,
+    Use,
 )
 from rramhil.driver import Board
 from tests.support.pulses import row_pulses
 
-DIGEST = "56dbf562dddea1cad403199f7bcbfe6030d7e12d4e7886b706a6507ea19b17a9"
+DIGEST = "ba0dc34e9f0d2e2c2a264319f665046b412dab4ef6b4c72bb1861395633e9a70"
 """SHA-256 that every way to carry out the stream must give, for seed `SEED`."""
 SEED = 20
 
@@ -120,6 +126,55 @@ def _dark(stream: Stream) -> None:
         stream.note(stream.board.chip(0).dark(range(1, 60, 2), range_index).tobytes())
 
 
+def _multiply(bits: int, is_signed: bool) -> Callable[[Stream], None]:
+    slot, steps, accumulators, vectors, first, columns = bits, 14, 40, 300, 3, 200
+
+    def run(stream: Stream) -> None:
+        rng = np.random.default_rng(bits)
+        for range_index in range(3):
+            stream.note(stream.board.chip(0).dark(range(64), range_index).tobytes())
+        items = np.zeros(steps, dtype=STEP)
+        items["range"] = rng.integers(0, 3, steps)
+        items["gate"] = rng.integers(0, 256, (steps, 64))
+        samples = items["samples"]
+        samples["row"] = 8 * rng.integers(0, 8, (steps, 8)) + np.arange(8)
+        samples["accumulator"] = rng.integers(0, accumulators, (steps, 8))
+        samples["use"] = rng.choice([Use.UNUSED, Use.ADD, Use.SUBTRACT], (steps, 8))
+        samples["use"][:, 2] = Use.ADD
+        loads, done = [], 0
+        for part in stream.parts(items):
+            head = LoadScheduleRequest(0, 0, slot, accumulators, steps, done, len(part))
+            loads.append(head.pack() + part.tobytes())
+            done += len(part)
+        stream.frames(Command.LOAD_SCHEDULE, loads)
+        planes = rng.integers(0, 256, (vectors, bits, columns // 8)).astype(np.uint8)
+        runs = []
+        for part in stream.parts(planes):
+            head = RunScheduleRequest(
+                0, bits, slot, int(is_signed), 0, len(part), first, columns, part.size
+            )
+            runs.append(head.pack() + part.tobytes())
+        replies = stream.frames(Command.RUN_SCHEDULE, runs)
+        heads = [RunScheduleReply.unpack(reply) for reply in replies]
+        size = 4 * accumulators
+        stream.note(*(sums for r in replies for sums in _items(r, RunScheduleReply.SIZE, size)))
+        for total in (sum(h.saturated for h in heads), sum(h.conversions for h in heads)):
+            stream.note(total.to_bytes(8, "little"))
+
+    return run
+
+
+def _measure(stream: Stream) -> None:
+    requests = [
+        MeasureRequest(MeasureSource.GROUND, 0, 0, 0, 0, 100, 0b1010_1010),
+        MeasureRequest(MeasureSource.VOLTAGE, 0, 0, 0, 0, 1, 255),
+        MeasureRequest(MeasureSource.OPEN, 0, 1, 0, 0, 50, 255),
+        MeasureRequest(MeasureSource.RESISTOR, 0, 2, 0, 2000, 50, 255),
+        MeasureRequest(MeasureSource.RAIL, 3, 0, 0, 30_000, 50, 1),
+    ]
+    stream.note(*stream.frames(Command.MEASURE, [request.pack() for request in requests]))
+
+
 def _wait(stream: Stream) -> None:
     stream.board.wait(100.0)
 
@@ -136,7 +191,8 @@ _SET = _pulse(Operation.SET, ROWS)
 _RESET = _pulse(Operation.RESET, ROWS)
 _STREAM = (
     *(_dark, _read, _FORM, _points, _wait, _read, _RESET, _points, _dark, _read, _SET, _points),
-    *(_wait, _FORM, _RESET, _wait, _SET, _RESET, _read, _registers),
+    *(_wait, _FORM, _multiply(3, True), _RESET, _wait, _SET, _measure, _multiply(5, False)),
+    *(_RESET, _multiply(1, False), _read, _registers),
 )
 
 

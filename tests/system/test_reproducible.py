@@ -63,13 +63,15 @@ def test_over_every_transport_with_and_without_retransmissions(
             assert (board.link.statistics.frames_resent > 0) == (faults is not NONE)
 
 
-def test_with_one_thread_and_with_two_in_two_processes_at_once(tmp_path: Path) -> None:
+def test_with_one_thread_and_with_two_by_tables_and_by_torch_in_processes_at_once() -> None:
     children = []
-    for threads in ("1", "2"):
+    for threads, engine in (("1", "tables"), ("2", "digits")):
         environment = {
             **os.environ,
             "NUMBA_NUM_THREADS": threads,
             "OMP_NUM_THREADS": threads,
+            "RRAMHIL_SIM_THREADS": threads,
+            "RRAMHIL_SIM_ENGINE": engine,
             "PYTHONPATH": str(PROJECT),
         }
         command = [sys.executable, "-m", "tests.support.mixed_stream", "--batch", "64"]
