@@ -6,9 +6,11 @@ for a temperature, integers throughout. The host knows none of it; DESCRIBE stat
 
 from sim_backend.frontend._adc import (
     Converter,
+    bin_of,
+    code_of,
     dead_transfer,
     quantised,
-    quantised_from,
+    seen_by,
     transfers,
     transitions,
 )
@@ -22,13 +24,15 @@ __all__ = [
     "Converter",
     "FrontEnd",
     "RailDac",
+    "bin_of",
+    "code_of",
     "converters",
     "dead_transfer",
     "front_end",
     "quantised",
-    "quantised_from",
     "rail_accuracy_v",
     "rail_nv",
+    "seen_by",
     "transfers",
     "transitions",
 ]

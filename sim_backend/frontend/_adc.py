@@ -69,31 +69,32 @@ def quantised(level: Integer, spread: Integer, number: Integer, transfer: Int32A
     transfer : (bins,) int32
         Of the channel; a row of `transfers`.
     """
-    seen = _seen(level, spread, number, transfer.size)
-    return (seen + transfer[(seen >> _BIN_BITS) + _FIRST_BIN]) >> CODE_BITS
+    seen = seen_by(level, spread, number, transfer.size)
+    return code_of(seen, transfer[bin_of(seen)])
+
+
+# The three steps of `quantised`, for kernels that take many conversions through each in turn: a
+# loop that also looks entries up is not turned into vector instructions.
 
 
 @kernel
-def quantised_from(
-    level: Integer,
-    spread: Integer,
-    number: Integer,
-    transfers: Int32Array,
-    begins: Word,
-    bins: Integer,
-) -> Integer:
-    """The same, where the channel's transfer begins at a place among several, (n,) int32."""
-    seen = _seen(level, spread, number, bins)
-    # an unsigned index: a signed one is looked at for being negative, each time
-    return (seen + transfers[begins + np.uint64((seen >> _BIN_BITS) + _FIRST_BIN)]) >> CODE_BITS
-
-
-@kernel
-def _seen(level: Integer, spread: Integer, number: Integer, bins: Integer) -> Integer:
-    """What a converter finds at its input, cut to where its transfer is known."""
+def seen_by(level: Integer, spread: Integer, number: Integer, bins: Integer) -> Integer:
+    """What a converter finds at its input, cut to where its transfer of so many bins is known."""
     noise = (np.int64(spread) * np.int64(number) + _NOISE_HALF) >> NORMAL_BITS
     highest = (bins << _BIN_BITS) + _LOWEST - 1
     return min(max(np.int64(level) + noise, _LOWEST), highest)
+
+
+@kernel
+def bin_of(seen: Integer) -> Integer:
+    """Bin of a transfer in which an input lies."""
+    return (seen >> _BIN_BITS) + _FIRST_BIN
+
+
+@kernel
+def code_of(seen: Integer, entry: Integer) -> Integer:
+    """Code of an input, with the transfer's entry of its bin."""
+    return (seen + entry) >> CODE_BITS
 
 
 def transitions(converter: Converter) -> Int64Array:

@@ -15,7 +15,7 @@ from sim_backend._jit import ENTRY, Integer, Word, kernel
 from sim_backend.cells import UInt16Array, UInt32Array
 from sim_backend.distributions import is_extreme, place_in
 from sim_backend.fixedpoint import GAIN_BITS, Int64Array
-from sim_backend.frontend import quantised_from
+from sim_backend.frontend import bin_of, code_of, seen_by
 from sim_backend.randomness import derive
 from sim_backend.readpath import UNIT_BITS, UInt64Array, variance_gain
 from sim_backend.tables import Int32Array
@@ -34,7 +34,7 @@ class Samples(NamedTuple):
         Code per pS in 2^-26, and reading with all lines at ground in 2^-16 code.
     zero, accumulator, sign : int32
         Zero in codes.
-    transfer : uint64
+    transfer : uint32
         Where that of its converter begins among those of all channels.
     key, tail_key : uint64
         Of the noise of its row.
@@ -53,7 +53,7 @@ class Samples(NamedTuple):
     zero: Int32Array
     accumulator: Int32Array
     sign: Int32Array
-    transfer: UInt64Array
+    transfer: UInt32Array
     key: UInt64Array
     tail_key: UInt64Array
     first: UInt64Array
@@ -133,7 +133,8 @@ def convert(
     level, spread = np.empty(count, np.int32), np.zeros(count, np.int32)
     number, codes = np.zeros(count, np.int32), np.empty(count, np.int32)
     draws, bits = np.empty(count, np.uint64), np.empty(count, np.uint16)
-    weight = np.empty(count, np.int32)
+    weight, entry = np.empty(count, np.int32), np.empty(count, np.int32)
+    seen, at = np.empty(count, np.int32), np.empty(count, np.uint32)
     limit, own = np.empty(count, np.int64), np.empty(count, np.int64)
     _scales(samples.gain, samples.dark, converter.ceiling, limit, own)
     noisy = parts.variance >= 0 or converter.adc_noise > 0
@@ -159,9 +160,9 @@ def convert(
             _look_up(bits, converter.normal, number)
             if extremes:
                 _refine(samples, run_vector, run_plane, bits, converter.normal, number)
-            saturated += _codes(level, spread, number, samples.transfer, converter, codes)
-        else:
-            saturated += _quiet_codes(level, samples.transfer, converter, codes)
+        _see(level, spread, number, converter.bins, samples.transfer, seen, at)
+        _look_up(at, converter.transfers, entry)
+        saturated += _codes(seen, entry, converter.top, codes)
         subtracts = converter.is_signed and plane == planes - 1
         if factor != (-1 if subtracts else 1) << plane:
             factor = (-1 if subtracts else 1) << plane
@@ -273,9 +274,9 @@ def _draw_in_step(draws: UInt64Array, shift: Word, bits: UInt16Array) -> Integer
 
 
 @kernel
-def _look_up(bits: UInt16Array, normal: Int32Array, number: Int32Array) -> None:
-    for k in range(np.uint64(bits.size)):
-        number[k] = normal[np.uint64(bits[k])]
+def _look_up(at: UInt16Array | UInt32Array, table: Int32Array, found: Int32Array) -> None:
+    for k in range(np.uint64(at.size)):
+        found[k] = table[np.uint64(at[k])]
 
 
 @kernel
@@ -297,34 +298,29 @@ def _refine(
 
 
 @kernel
-def _codes(
+def _see(
     level: Int32Array,
     spread: Int32Array,
     number: Int32Array,
-    transfer: UInt64Array,
-    converter: Converter,
-    codes: Int32Array,
-) -> Integer:
-    """The codes; returns how many lie at either end of the scale."""
-    transfers, bins, top = converter.transfers, converter.bins, converter.top
-    saturated = 0
-    for k in range(np.uint64(codes.size)):
-        code = quantised_from(level[k], spread[k], number[k], transfers, transfer[k], bins)
-        codes[k] = np.int32(code)
-        saturated += np.int64(code == 0) + np.int64(code == top)
-    return saturated
+    bins: Integer,
+    transfer: UInt32Array,
+    seen: Int32Array,
+    at: UInt32Array,
+) -> None:
+    """What each converter finds at its input, and where its transfer has the entry for it."""
+    for k in range(np.uint64(seen.size)):
+        found = seen_by(level[k], spread[k], number[k], bins)
+        seen[k] = np.int32(found)
+        at[k] = transfer[k] + np.uint32(bin_of(found))
 
 
 @kernel
-def _quiet_codes(
-    level: Int32Array, transfer: UInt64Array, converter: Converter, codes: Int32Array
-) -> Integer:
-    """The same without noise."""
-    transfers, bins, top = converter.transfers, converter.bins, converter.top
+def _codes(seen: Int32Array, entry: Int32Array, top: Integer, codes: Int32Array) -> Integer:
+    """The codes; returns how many lie at either end of the scale."""
     saturated = 0
     for k in range(np.uint64(codes.size)):
-        code = quantised_from(level[k], 0, 0, transfers, transfer[k], bins)
-        codes[k] = np.int32(code)
+        code = np.int32(code_of(seen[k], entry[k]))
+        codes[k] = code
         saturated += np.int64(code == 0) + np.int64(code == top)
     return saturated
 

@@ -230,7 +230,7 @@ def _samples(
         zero=rows.zero[range_index, row],
         accumulator=accumulator,
         sign=schedule.sign[part],
-        transfer=(channel * numbers.transfer.shape[1]).astype(np.uint64),
+        transfer=(channel * numbers.transfer.shape[1]).astype(np.uint32),
         key=keys.conversion[row],
         tail_key=keys.tail[row],
         first=first,
