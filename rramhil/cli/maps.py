@@ -118,7 +118,8 @@ def diff(
 ) -> None:
     """Compare two maps, cell by cell.
 
-    A cell has changed if its means differ by more than three standard errors.
+    A cell has changed if its means differ by more than three standard errors. If one of the maps is
+    of a part of the array, readings are compared, with what the lines cost.
     """
     from rramhil.cli._boards import find_settings, opened_lab
     from rramhil.cli._output import print_facts, print_json
@@ -131,6 +132,7 @@ def diff(
         "first": found[0].id,
         "second": found[1].id,
         "compared": int(change.compared.sum()),
+        "as_read": change.as_read,
         "mean_uS": change.mean_uS,
         "sd_uS": change.sd_uS,
         "max_abs_uS": change.max_abs_uS,
@@ -144,7 +146,7 @@ def diff(
     correlation = "-" if change.correlation is None else f"{change.correlation:.6f}"
     print_facts(
         ("maps", f"{found[0].id} to {found[1].id}"),
-        ("cells compared", f"{facts['compared']:,}"),
+        ("cells compared", f"{facts['compared']:,}{', as read' if change.as_read else ''}"),
         ("change", f"mean {change.mean_uS:+.4f} uS, sd {change.sd_uS:.4f} uS"),
         ("largest", f"{change.max_abs_uS:.4f} uS"),
         ("correlation", correlation),
@@ -218,7 +220,8 @@ def export_file(
 ) -> None:
     """Write a map to a file.
 
-    An npz holds all of it, raw codes included; csv and pt hold the conductances in uS.
+    An npz holds all of it, raw codes included; csv and pt hold the conductances in uS: the cells'
+    own, where the map is of a whole array.
     """
     from rramhil.cli._boards import find_settings, opened_lab
     from rramhil.cli._output import print_json
@@ -272,7 +275,10 @@ def _entry_facts(entry: MapEntry) -> dict[str, Any]:
 
 
 def _map_facts(measured: ConductanceMap, entry: MapEntry) -> dict[str, Any]:
+    from dataclasses import asdict
+
     from rramhil.programming import FORMED_ABOVE_uS
+    from rramhil.programming.report import spread_of
 
     valid = measured.conductance_uS[measured.valid]
     formed = valid[valid > FORMED_ABOVE_uS]
@@ -282,10 +288,8 @@ def _map_facts(measured: ConductanceMap, entry: MapEntry) -> dict[str, Any]:
         "valid": int(valid.size),
         "formed": int(formed.size),
         "formed_fraction": formed.size / valid.size if valid.size else None,
-        "conductance_uS": {
-            "mean": formed.mean() if formed.size else None,
-            "sd": formed.std(ddof=1) if formed.size > 1 else None,
-        },
+        "conductance_uS": asdict(spread_of(formed)),
+        "wires_removed": measured.own_uS is not None,
         "range": measured.range_index,
         "read_voltage_v": measured.read_voltage_v,
         "temperature_k": measured.temperature_k,
@@ -303,6 +307,8 @@ def _print_map(measured: ConductanceMap, entry: MapEntry) -> None:
         formed += f" ({facts['formed_fraction']:.2%})"
     if spread["sd"] is not None:
         formed += f", mean {spread['mean']:.3f} uS, sd {spread['sd']:.3f} uS"
+    if facts["wires_removed"]:
+        formed += "; the lines' resistance is taken out"
     print_facts(
         ("map", f"{entry.id}, {facts['kind']}, {facts['created'][:19]} UTC"),
         ("chip", facts["chip_serial"] or "-"),

@@ -69,9 +69,10 @@ def read(
 ) -> None:
     """Measure conductances of the cells where rows and columns cross, in uS.
 
-    Zeros are measured first and subtracted. Without --every, the table shows the mean over the
-    reads; with it, one line a read, with the board's clock. On a simulated board the time between
-    the reads is board time, which nobody waits for.
+    Zeros are measured first and subtracted. What the resistance of the lines costs is not: that
+    takes a reading of the whole array. Without --every, the table shows the mean over the reads;
+    with it, one line a read, with the board's clock. On a simulated board the time between the
+    reads is board time, which nobody waits for.
     """
     from rramhil.cli import _cells
     from rramhil.cli._boards import controlled_board, find_settings, opened_lab

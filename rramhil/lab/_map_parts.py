@@ -30,7 +30,7 @@ class NotAMapError(ValueError):
     """The parts are not those of a map; the text says why, as the second half of a sentence."""
 
 
-_OPTIONAL = frozenset({"imported_uS", "off_uS"})
+_OPTIONAL = frozenset({"imported_uS", "off_uS", "own_uS"})
 _AXES = {
     "codes": 3,
     "zero_sums": 1,
@@ -40,6 +40,7 @@ _AXES = {
     "valid": 2,
     "imported_uS": 2,
     "off_uS": 2,
+    "own_uS": 2,
 }
 
 

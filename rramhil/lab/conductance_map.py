@@ -1,6 +1,7 @@
 """The conductance map as a value: raw codes, what is needed to understand them, and the result.
 
-Owns: which arrays and facts make a map, and how codes become conductance. Knows no file.
+Owns: which arrays and facts make a map, and how codes become a reading. Knows no file, and not how
+lines' resistances are taken out of a reading: who knows it brings the cells' own conductance.
 """
 
 from __future__ import annotations
@@ -110,6 +111,9 @@ class ConductanceMap:
         Conductance in uS of a map without codes.
     off_uS : (R, C) float64 or None
         Conductance in uS of the off state, where one was imported beside it.
+    own_uS : (R, C) float64 or None
+        Conductance in uS of the cells themselves, the resistance of the lines taken out of what
+        was read; None where it is not known.
 
     Raises
     ------
@@ -132,6 +136,7 @@ class ConductanceMap:
     info: MapInfo
     imported_uS: Float64Array | None = None
     off_uS: Float64Array | None = None
+    own_uS: Float64Array | None = None
 
     def __post_init__(self) -> None:
         for name, dtype in ARRAY_DTYPES.items():
@@ -148,10 +153,13 @@ class ConductanceMap:
             "valid": self.shape,
             "imported_uS": self.shape,
             "off_uS": self.shape,
+            "own_uS": self.shape,
         }.items():
             self._check_array(name, shape)
         if (reads == 0) == (self.imported_uS is None):
             raise ValueError(f"a map has either codes or imported_uS, got {reads} reads")
+        if self.own_uS is not None and not reads:
+            raise ValueError("a map without codes has no own_uS: imported_uS is what it knows")
         self._check_numbers()
 
     @property
@@ -164,9 +172,17 @@ class ConductanceMap:
         """Reads that the map averages; 0 for an imported one."""
         return len(self.codes)
 
-    @cached_property
+    @property
     def conductance_uS(self) -> Float64Array:
-        """Conductance in uS, (R, C) float64, mean over the reads; zeros are subtracted."""
+        """Conductance of the cells in uS, (R, C) float64: their own, or as read if unknown."""
+        return self.read_uS if self.own_uS is None else self.own_uS
+
+    @cached_property
+    def read_uS(self) -> Float64Array:
+        """What was read, in uS, (R, C) float64: mean over the reads; zeros are subtracted.
+
+        An imported map's is what was imported.
+        """
         if self.imported_uS is not None:
             return self.imported_uS
         mean = self.codes.sum(axis=0, dtype=np.uint64) / self.reads
@@ -178,7 +194,10 @@ class ConductanceMap:
 
     @cached_property
     def sd_uS(self) -> Float64Array:
-        """Standard deviation of one read in uS, (R, C) float64; NaN with fewer than two reads."""
+        """Standard deviation of one read in uS, (R, C) float64; NaN with fewer than two reads.
+
+        It is that of `read_uS`; the lines' resistance is not taken out.
+        """
         if self.reads < 2:
             return np.full(self.shape, np.nan)
         # In integers: sums of squares of 14-bit codes are exact, whatever the number of reads.
@@ -227,6 +246,7 @@ ARRAY_DTYPES: dict[str, np.dtype[Any]] = {
     "valid": np.dtype("?"),
     "imported_uS": np.dtype("<f8"),
     "off_uS": np.dtype("<f8"),
+    "own_uS": np.dtype("<f8"),
 }
 """The arrays of a map in the order they are hashed, each with its type."""
 

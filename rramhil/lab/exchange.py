@@ -137,10 +137,10 @@ def import_npz(path: Path) -> ConductanceMap:
 def export_npz(measured: ConductanceMap, path: Path) -> None:
     """Write all of a map as an npz archive.
 
-    Keys: `conductance_uS` (R, C) float64; `codes` (N, R, C) uint16; `zero_sums`, `rows`, `cols`,
-    `row_time_ns`, `valid` as in `ConductanceMap`; `per_code_uS`, `range_index`,
-    `calibration_id`; `metadata` (JSON of the rest) and `content_id`; `imported_uS` and `off_uS`
-    where the map has them. The same map always gives the same bytes.
+    Keys: `conductance_uS`, `read_uS` (R, C) float64; `codes` (N, R, C) uint16; `zero_sums`,
+    `rows`, `cols`, `row_time_ns`, `valid` as in `ConductanceMap`; `per_code_uS`, `range_index`,
+    `calibration_id`; `metadata` (JSON of the rest) and `content_id`; `imported_uS`, `off_uS`
+    and `own_uS` where the map has them. The same map always gives the same bytes.
 
     Raises
     ------
@@ -150,6 +150,7 @@ def export_npz(measured: ConductanceMap, path: Path) -> None:
     parts = take_apart(measured)
     arrays: dict[str, npt.ArrayLike] = {
         "conductance_uS": measured.conductance_uS,
+        "read_uS": measured.read_uS,
         **parts.arrays,
         "per_code_uS": measured.per_code_uS,
         "range_index": measured.range_index,
@@ -186,7 +187,7 @@ def import_tensors(path: Path) -> ConductanceMap:
 def export_tensors(measured: ConductanceMap, path: Path) -> None:
     """Write the published form, {"set": tensor, "reset": tensor}, float64 in uS. Needs torch.
 
-    "set" is the map's conductance as it is, unformed cells included. "reset" is its `off_uS`
+    "set" is the map's `conductance_uS` as it is, unformed cells included. "reset" is its `off_uS`
     where it has one, else zeros: nobody has measured the off state then.
 
     Raises
@@ -240,12 +241,15 @@ def _restored(path: Path, arrays: dict[str, npt.NDArray[Any]]) -> ConductanceMap
     except NotAMapError as error:
         raise refused(path, str(error)) from error
     check_shape(path, "conductance_uS", restored.shape)
-    if not np.array_equal(arrays["conductance_uS"], restored.conductance_uS):
-        raise refused(
-            path,
-            "conductance_uS was changed since the export and disagrees with the codes",
-            "Save the changed conductance_uS alone to import it.",
-        )
+    derived = {"conductance_uS": restored.conductance_uS, "read_uS": restored.read_uS}
+    for name, values in derived.items():
+        # Exports of the version before have no read_uS.
+        if name in arrays and not np.array_equal(arrays[name], values):
+            raise refused(
+                path,
+                f"{name} was changed since the export and disagrees with the rest of it",
+                f"Save the changed {name} alone to import it.",
+            )
     return restored
 
 

@@ -1,24 +1,18 @@
 """Conductance of the cells themselves, where a map holds what cells and wires read together.
 
-Owns the one place that decides whether a judgement takes the wires out of a map.
+Owns the translation between a board's description and the model of its lines.
 """
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
+from dataclasses import replace
 
 from calibration.wires import Lines, cells_uS
 from rramhil.driver import Description
 from rramhil.lab import ConductanceMap
 
-READINGS_BEAR_WIRES = False
-"""Whether readings lose current along the lines; those of the simulated board do not yet."""
 
-
-def without_wires(
-    measured: ConductanceMap, description: Description
-) -> npt.NDArray[np.float64] | None:
+def with_own_conductance(measured: ConductanceMap, description: Description) -> ConductanceMap:
     """Take the nominal resistances of the lines out of a map of a whole array.
 
     Rows are taken to have been sampled in groups of as many as the board has channels, as they are
@@ -26,12 +20,12 @@ def without_wires(
 
     Returns
     -------
-    (R, C) float64 or None
-        In uS; None where readings bear no wires, the map is of a part of the array, or no cells
-        behind such lines can read so.
+    ConductanceMap
+        With `own_uS`; as it was where the map is of a part of the array, since the other cells
+        load the lines too, or where no cells behind such lines can read so.
     """
-    if not READINGS_BEAR_WIRES or measured.shape != (description.rows, description.columns):
-        return None
+    if measured.shape != (description.rows, description.columns):
+        return measured
     ohm = description.lines
     lines = Lines(
         bit_path_ohm=ohm.bit_path_ohm,
@@ -40,6 +34,6 @@ def without_wires(
         source_path_ohm=ohm.source_path_ohm,
     )
     try:
-        return cells_uS(measured.conductance_uS, lines, description.channels)
+        return replace(measured, own_uS=cells_uS(measured.read_uS, lines, description.channels))
     except ValueError:
-        return None
+        return measured

@@ -16,7 +16,6 @@ from rramhil.lab import ConductanceMap, Lab, MapEntry
 from rramhil.lab.ledger import MACRO_SHAPE
 from rramhil.programming._bench import Bench, order_of, refuse_other_geometry
 from rramhil.programming._ending import left_resumable
-from rramhil.programming._wires import without_wires
 from rramhil.programming._work import Order, Work, form, wanted_cells
 from rramhil.programming.plan import plan, step_map
 from rramhil.programming.plots import describe, save_picture
@@ -24,7 +23,7 @@ from rramhil.programming.progress import Progress, Silent
 from rramhil.programming.readback import Origin, check_reads, invalidate, read_chip, reading_time_s
 from rramhil.programming.recipes import Recipe, dense
 from rramhil.programming.reference import Reference, load_reference
-from rramhil.programming.report import ReadPath, Report, Treatment, analyse, cells_of_lines
+from rramhil.programming.report import Report, Treatment, analyse, cells_of_lines
 from rramhil.programming.result import Preview, ProgramResult
 from rramhil.programming.settle import measure_doubt, settle_intents
 from rramhil.programming.standing import reason_to_fire_nothing, standing_of
@@ -203,9 +202,7 @@ def _read_back(
         shorts=work.shorts,
         unknown=standing.unknown,
     )
-    description = bench.board.description
-    path = ReadPath(description.channels, without_wires(measured, description))
-    report = analyse(measured, treatment, reference, path)
+    report = analyse(measured, treatment, reference, bench.board.description.channels)
     dead = cells_of_lines(measured.shape, report.dead_rows, report.dead_columns)
     return invalidate(measured, dead | work.shorts), report
 
@@ -234,4 +231,6 @@ def _message(bench: Bench, work: Work, report: Report) -> str:
             f" Of {len(report.unknown):,} cells nobody knows whether they were pulsed; "
             "they get no other pulse."
         )
+    if not report.wires_removed:
+        said += " Conductances are as read: no cells behind the lines' resistance can read so."
     return said

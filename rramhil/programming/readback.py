@@ -15,6 +15,7 @@ from calibration import CodeModel, nominal
 from rramhil.driver import Board, Chip, CodeBlock, Description
 from rramhil.errors import UsageError
 from rramhil.lab import ConductanceMap, MapInfo, MapKind
+from rramhil.programming._wires import with_own_conductance
 from rramhil.programming.progress import Progress
 
 BoolArray = npt.NDArray[np.bool_]
@@ -54,7 +55,8 @@ def read_chip(
     Returns
     -------
     ConductanceMap
-        As of `map_of`.
+        As of `map_of`, and with the cells' own conductance: the nominal resistance of the lines
+        is taken out, unless no cells behind such lines can read so.
 
     Raises
     ------
@@ -70,7 +72,7 @@ def read_chip(
         block = chip.read_codes(everything, everything, 1, FINEST_RANGE)
         blocks.append(block)
         progress.advance(block.codes.size, block.stop_ns)
-    return map_of(board, chip, blocks, origin)
+    return with_own_conductance(map_of(board, chip, blocks, origin), description)
 
 
 def map_of(board: Board, chip: Chip, blocks: list[CodeBlock], origin: Origin) -> ConductanceMap:

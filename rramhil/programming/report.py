@@ -6,7 +6,7 @@ Owns: the judgement of a conductance map. Computes only; measures nothing and dr
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -72,9 +72,9 @@ class StepReport:
 class Comparison:
     """Conductance of formed cells against the measured reference.
 
-    The reference has 50 x 50 cells, whose wires cost next to nothing; those of a whole array cost
-    a tenth of a reading. So the cells compared are the 50 rows nearest to the drivers of the bit
-    lines, the first ones, in the 50 columns nearest to the amplifiers, the last ones (assumed).
+    The reference has 50 x 50 cells, whose lines cost next to nothing (assumed); those of a whole
+    array cost a tenth of a reading, so they are to be taken out before. Gains are nominal: all of
+    a board's may be off by 0.8 %, and by a per cent or two between channels.
 
     Attributes
     ----------
@@ -84,18 +84,12 @@ class Comparison:
         Theirs.
     ks : KsTest
         Kolmogorov-Smirnov test of both distributions.
-    own_mean_uS : float
-        Mean conductance of this chip's formed cells, as it was compared.
-    wires_removed : bool
-        Whether what the lines cost was taken out of this chip's readings before.
     """
 
     cells: int
     mean_uS: float
     sd_uS: float
     ks: KsTest
-    own_mean_uS: float
-    wires_removed: bool
 
 
 @dataclass(frozen=True)
@@ -110,6 +104,9 @@ class Report:
         Those of them that conduct more than `FORMED_ABOVE_uS`.
     formed_fraction : float or None
         None where no cell was pulsed.
+    wires_removed : bool
+        Whether the lines' resistance was taken out of the conductances, which otherwise are as
+        read.
     conductance_uS : Spread
         Of the formed cells whose reading is valid.
     unformed_uS : Spread
@@ -131,6 +128,7 @@ class Report:
     cells: int
     formed: int
     formed_fraction: float | None
+    wires_removed: bool
     conductance_uS: Spread
     unformed_uS: Spread
     steps: tuple[StepReport, ...]
@@ -168,46 +166,32 @@ class Treatment:
     unknown: BoolArray
 
 
-@dataclass(frozen=True, eq=False)
-class ReadPath:
-    """How the readings of a map came about, as far as a judgement must know it.
-
-    Attributes
-    ----------
-    channels : int
-        Row r is read by channel r mod channels, each with a gain of its own: rows are compared
-        with those of the same channel.
-    own_uS : (R, C) float64 or None
-        Conductance of the cells themselves in uS, where the map's is that of cells and wires;
-        None where it is not known. Lines and the reference are compared by it.
-    """
-
-    channels: int = 1
-    own_uS: Float64Array | None = None
-
-
 def analyse(
     measured: ConductanceMap,
     treatment: Treatment,
     reference: Reference | None = None,
-    path: ReadPath = ReadPath(),
+    channels: int = 1,
 ) -> Report:
-    """Judge a read-back by what was done to the chip."""
+    """Judge a read-back by what was done to the chip.
+
+    Row r is read by channel r mod `channels`, each with a gain of its own: rows are compared with
+    those of the same channel.
+    """
     sample = cell_sample(measured, treatment)
     dead_rows, dead_columns = dead_lines(sample, ROWS), dead_lines(sample, COLUMNS)
     alive = sample.without(cells_of_lines(measured.shape, dead_rows, dead_columns))
     took_part = sample.steps >= 0
     unformed = (alive.steps >= 0) & ~alive.formed & measured.valid
     formed_uS = measured.conductance_uS[sample.believed]
-    own_uS = measured.conductance_uS if path.own_uS is None else path.own_uS
-    even = replace(alive, conductance_uS=own_uS).levelled(measured.rows % path.channels)
+    even = alive.levelled(measured.rows % channels)
     cells, formed = int(took_part.sum()), int(sample.formed.sum())
     return Report(
         cells=cells,
         formed=formed,
         formed_fraction=formed / cells if cells else None,
-        conductance_uS=_spread(formed_uS),
-        unformed_uS=_spread(measured.conductance_uS[unformed]),
+        wires_removed=measured.own_uS is not None,
+        conductance_uS=spread_of(formed_uS),
+        unformed_uS=spread_of(measured.conductance_uS[unformed]),
         steps=_step_reports(sample, treatment.recipe, reference),
         rows=line_structure(even, ROWS),
         columns=line_structure(even, COLUMNS),
@@ -215,7 +199,7 @@ def analyse(
         dead_columns=_numbers(measured.cols, dead_columns),
         shorts=_places(measured, treatment.shorts),
         unknown=_places(measured, treatment.unknown),
-        comparison=_compare(own_uS[sample.believed], reference, path.own_uS is not None),
+        comparison=_compare(formed_uS, reference),
     )
 
 
@@ -241,7 +225,8 @@ def cells_of_lines(
     return cells
 
 
-def _spread(values: Float64Array) -> Spread:
+def spread_of(values: Float64Array) -> Spread:
+    """Describe conductances, (n,) in uS."""
     if not len(values):
         return Spread(None, None, None)
     mean = float(values.mean())
@@ -279,9 +264,7 @@ def _step_reports(
     )
 
 
-def _compare(
-    formed_uS: Float64Array, reference: Reference | None, wires_removed: bool
-) -> Comparison | None:
+def _compare(formed_uS: Float64Array, reference: Reference | None) -> Comparison | None:
     if reference is None or not len(formed_uS):
         return None
     theirs = reference.conductance_uS
@@ -290,8 +273,6 @@ def _compare(
         mean_uS=float(theirs.mean()),
         sd_uS=float(theirs.std(ddof=1)),
         ks=ks_test(formed_uS, theirs),
-        own_mean_uS=float(formed_uS.mean()),
-        wires_removed=wires_removed,
     )
 
 

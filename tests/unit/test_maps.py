@@ -84,6 +84,15 @@ def test_conductance_is_what_the_calibration_says_averaged_over_the_reads():
     assert measured.reads == 3
 
 
+def test_the_cells_own_conductance_is_kept_beside_what_was_read():
+    read = make_map()
+    assert np.array_equal(read.conductance_uS, read.read_uS)
+    own = make_map(own_uS=read.read_uS * 1.1)
+    assert np.array_equal(own.read_uS, read.read_uS)
+    assert np.array_equal(own.conductance_uS, read.read_uS * 1.1)
+    assert np.array_equal(own.sd_uS, read.sd_uS)
+
+
 def test_a_single_read_does_not_claim_to_know_its_noise():
     assert np.isnan(make_map(reads=1).sd_uS).all()
 
@@ -118,6 +127,15 @@ def test_a_map_cannot_be_changed():
         ({"off_uS": np.full((4, 5), np.nan)}, "off_uS must be finite"),
         ({"valid": np.ones((5, 4), np.bool_)}, "valid must have shape"),
         ({"zero_conversions": 0}, "zero_conversions"),
+        ({"own_uS": np.zeros((5, 4))}, "own_uS must have shape"),
+        ({"own_uS": np.full((4, 5), np.inf)}, "own_uS must be finite"),
+        (
+            {
+                **{"codes": np.zeros((0, 4, 5)), "row_time_ns": np.zeros((0, 4))},
+                **{"imported_uS": np.zeros((4, 5)), "own_uS": np.zeros((4, 5))},
+            },
+            "without codes has no own_uS",
+        ),
         ({"temperature_k": float("nan")}, "temperature_k must be finite"),
     ],
 )
@@ -164,6 +182,26 @@ def test_a_map_comes_back_from_its_file_exactly(tmp_path_factory, data: st.DataO
     entry = store.save(written)
     assert_same(store.load(entry.id), written)
     assert store.find(entry.id) == entry
+
+
+def test_own_conductances_are_kept_and_vouched_for(store: MapStore):
+    written = make_map(own_uS=np.linspace(-0.1, 20, 20).reshape(4, 5))
+    entry = store.save(written)
+    assert_same(store.load(entry.id), written)
+    assert entry.id != store.save(make_map()).id
+    with h5py.File(entry.path, "r+") as file:
+        file["own_uS"][0, 0] = 1.0
+    with pytest.raises(MapFileError, match="its content has id"):
+        store.load(entry.id)
+
+
+def test_maps_without_own_conductances_keep_the_ids_they_had(store: MapStore):
+    """As version 0.1.0 wrote them, before maps knew the cells' own conductance."""
+    info = MapInfo(kind="read", software="rramhil 0.1.0", created="2026-01-01T00:00:00+00:00")
+    entry = store.save(make_map(info=info))
+    assert entry.id == "556eb36296e2"
+    with h5py.File(entry.path) as file:
+        assert "own_uS" not in file
 
 
 def test_notes_that_no_file_can_hold_are_mended(store: MapStore):
@@ -342,6 +380,46 @@ def constant(value: int, reads: int = 4, rows: int = 3, cols: int = 4, **changes
         **changes,
     }
     return make_map(reads, rows, cols, **changes)
+
+
+def test_own_conductances_are_compared_where_both_maps_know_them():
+    """A cell whose reading fell because its neighbours now load the lines has not changed."""
+    before, after = make_map(seed=1), make_map(seed=1)
+    own = np.full((4, 5), 12.0)
+    neither = diff(before, after)
+    assert neither.as_read
+    one = diff(dataclasses.replace(before, own_uS=own), after)
+    assert one.as_read
+    assert np.array_equal(one.change_uS, np.zeros((4, 5)))
+    both = diff(
+        dataclasses.replace(before, own_uS=own), dataclasses.replace(after, own_uS=own + 1.0)
+    )
+    assert not both.as_read
+    assert np.array_equal(both.change_uS, np.ones((4, 5)))
+    imported = make_map(
+        codes=np.zeros((0, 4, 5)), row_time_ns=np.zeros((0, 4)), imported_uS=own, seed=1
+    )
+    assert not diff(imported, dataclasses.replace(after, own_uS=own)).as_read
+
+
+def test_noise_is_enlarged_by_as_much_as_the_losses_were_made_up_for():
+    dice = np.random.default_rng(9)
+    lost = np.linspace(0.75, 1.0, 64)[None, :] * np.ones((64, 1))
+    maps = []
+    for _ in range(2):
+        codes = np.rint(2000 * lost + 256 + dice.normal(0, 5, (8, 64, 64))).astype(np.uint16)
+        read = make_map(
+            reads=8,
+            rows=64,
+            cols=64,
+            codes=codes,
+            zero_sums=np.full(64, 16 * 256),
+            valid=np.ones((64, 64), dtype=bool),
+        )
+        # what is lost to a cell is lost from it again, so errors count by the square
+        own = 2000 * PER_CODE_uS + (read.read_uS - 2000 * PER_CODE_uS * lost) / lost**2
+        maps.append(dataclasses.replace(read, own_uS=own))
+    assert diff(*maps).changed_fraction < 0.03
 
 
 def test_a_map_does_not_differ_from_itself():

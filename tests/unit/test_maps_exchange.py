@@ -368,12 +368,33 @@ def test_an_export_that_lost_a_key_is_refused_by_name(tmp_path: Path, key: str):
     assert f"it lacks {key}" in refusal_of(import_npz, tmp_path / "map.npz")
 
 
+def test_an_export_has_the_cells_own_conductance_and_what_was_read(tmp_path: Path):
+    read = measured_map()
+    own = dataclasses.replace(read, own_uS=read.read_uS + 1.0)
+    for ending in ("npz", "csv"):
+        export_map(own, tmp_path / f"map.{ending}")
+    with np.load(tmp_path / "map.npz") as archive:
+        assert np.array_equal(archive["conductance_uS"], read.read_uS + 1.0)
+        assert np.array_equal(archive["read_uS"], read.read_uS)
+        arrays = {name: archive[name] for name in archive if name != "read_uS"}
+    restored = import_npz(tmp_path / "map.npz")
+    assert np.array_equal(restored.conductance_uS, own.conductance_uS)
+    assert np.array_equal(restored.read_uS, own.read_uS)
+    exported = np.loadtxt(tmp_path / "map.csv", delimiter=",")
+    assert np.array_equal(exported, own.conductance_uS)
+    np.savez(tmp_path / "before.npz", **arrays)  # the version before wrote no read_uS
+    assert np.array_equal(import_npz(tmp_path / "before.npz").read_uS, own.read_uS)
+
+
 def test_an_export_that_was_edited_is_refused(tmp_path: Path):
     export_npz(measured_map(), tmp_path / "map.npz")
     with np.load(tmp_path / "map.npz") as archive:
         arrays = dict(archive)
     np.savez(tmp_path / "a.npz", **(arrays | {"conductance_uS": arrays["conductance_uS"] * 2}))
-    assert "disagrees with the codes" in refusal_of(import_npz, tmp_path / "a.npz")
+    said = "conductance_uS was changed since the export"
+    assert said in refusal_of(import_npz, tmp_path / "a.npz")
+    np.savez(tmp_path / "a.npz", **(arrays | {"read_uS": arrays["read_uS"] * 2}))
+    assert "read_uS was changed since the export" in refusal_of(import_npz, tmp_path / "a.npz")
     np.savez(tmp_path / "b.npz", **(arrays | {"codes": arrays["codes"] + 1}))
     assert "its content has id" in refusal_of(import_npz, tmp_path / "b.npz")
     np.savez(tmp_path / "c.npz", **(arrays | {"metadata": "{}"}))

@@ -14,11 +14,11 @@ from scipy import stats
 from calibration.wires import Lines, effective_uS
 from rramhil.errors import UsageError
 from rramhil.lab import ConductanceMap, MapInfo
-from rramhil.programming import _wires
+from rramhil.programming._wires import with_own_conductance
 from rramhil.programming.plots import describe, save_picture, terminal_map
 from rramhil.programming.recipes import Recipe, dense, ladder, sparse
 from rramhil.programming.reference import Reference, ks_test, load_reference
-from rramhil.programming.report import ReadPath, Report, Treatment, analyse
+from rramhil.programming.report import Report, Treatment, analyse
 from tests.unit.test_plan import BOARD
 
 PER_CODE_uS = 0.00625
@@ -202,40 +202,40 @@ def test_gains_of_channels_raise_no_alarm_and_hide_none() -> None:
     everywhere = np.ones(seen_uS.shape, dtype=bool)
     treatment = Treatment(dense(), steps, everywhere, ~everywhere, ~everywhere)
     assert analyse(measured(seen_uS), treatment).rows.stands_out
-    assert not analyse(measured(seen_uS), treatment, path=ReadPath(8)).rows.stands_out
+    assert not analyse(measured(seen_uS), treatment, channels=8).rows.stands_out
     seen_uS[40] *= 1.1
-    assert analyse(measured(seen_uS), treatment, path=ReadPath(8)).rows.stands_out
+    assert analyse(measured(seen_uS), treatment, channels=8).rows.stands_out
 
 
-def test_lines_and_reference_are_compared_by_the_cells_own_conductance() -> None:
+def test_a_chip_is_judged_by_the_cells_own_conductance() -> None:
     conductance_uS, steps = formed_by(dense(), (64, 64), 6)
     read_uS = conductance_uS * np.linspace(0.8, 1.0, 64)  # columns lose by their place
     everywhere = np.ones(read_uS.shape, dtype=bool)
     treatment = Treatment(dense(), steps, everywhere, ~everywhere, ~everywhere)
     reference = Reference(np.array([3.4]), np.sort(conductance_uS.ravel()[:1000]))
     as_read = analyse(measured(read_uS), treatment, reference)
-    own = analyse(measured(read_uS), treatment, reference, ReadPath(8, conductance_uS))
+    own = analyse(replace(measured(read_uS), own_uS=conductance_uS), treatment, reference)
     assert as_read.comparison is not None
     assert own.comparison is not None
     assert as_read.comparison.ks.p_value < 1e-6 < 0.01 < own.comparison.ks.p_value
-    assert (as_read.comparison.wires_removed, own.comparison.wires_removed) == (False, True)
-    assert own.comparison.own_mean_uS == pytest.approx(conductance_uS.mean())
+    assert (as_read.wires_removed, own.wires_removed) == (False, True)
+    assert own.conductance_uS.mean == pytest.approx(conductance_uS.mean())
+    assert as_read.conductance_uS.mean == pytest.approx(read_uS.mean(), rel=1e-3)
     assert (as_read.columns.stands_out, own.columns.stands_out) == (True, False)
-    assert own.conductance_uS == as_read.conductance_uS
 
 
-def test_wires_are_taken_out_of_a_map_of_the_whole_array(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wires_are_taken_out_of_a_map_of_the_whole_array() -> None:
     board = replace(BOARD, rows=64, columns=64)
     cells, _ = formed_by(dense(), (64, 64), 8)
     whole = measured(effective_uS(cells, Lines(125.0, 0.5, 0.1, 1.0)))
-    monkeypatch.setattr(_wires, "READINGS_BEAR_WIRES", True)
-    own_uS = _wires.without_wires(whole, board)
-    assert own_uS is not None
-    assert abs(own_uS - cells).max() < 0.01  # the codes' rounding
-    assert _wires.without_wires(whole, replace(board, rows=512)) is None
+    own = with_own_conductance(whole, board)
+    assert own.own_uS is not None
+    assert abs(own.conductance_uS - cells).max() < 0.01  # the codes' rounding
+    assert np.array_equal(own.read_uS, whole.conductance_uS)
+    assert with_own_conductance(whole, replace(board, rows=512)).own_uS is None
     impossible = measured(np.full((64, 64), 90.0))
     far = replace(board.lines, source_segment_ohm=500.0)
-    assert _wires.without_wires(impossible, replace(board, lines=far)) is None
+    assert with_own_conductance(impossible, replace(board, lines=far)).own_uS is None
 
 
 def test_a_report_is_plain_json() -> None:
