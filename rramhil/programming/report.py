@@ -74,7 +74,7 @@ class Comparison:
 
     The reference has 50 x 50 cells, whose lines cost next to nothing (assumed); those of a whole
     array cost a tenth of a reading, so they are to be taken out before. Gains are nominal: all of
-    a board's may be off by 0.8 %, and by a per cent or two between channels.
+    a board's may be off by half a per cent, rarely one, and by a per cent or two between channels.
 
     Attributes
     ----------

@@ -78,7 +78,7 @@ def test_a_map_has_the_cells_own_conductance_and_what_the_wires_left_of_it(lab_r
     own, read = (
         each[formed] / truth_uS[formed] for each in (measured.conductance_uS, measured.read_uS)
     )
-    # what is left are gains: a per cent or two between channels, 0.8 % of all, and ageing
+    # what is left are gains, of channels and of all, and what has aged since
     assert own.mean() == pytest.approx(1.0, abs=0.012)
     assert own.std() < 0.02
     assert read.mean() == pytest.approx(0.93, abs=0.012)
