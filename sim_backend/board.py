@@ -18,8 +18,10 @@ from filelock import FileLock, Timeout
 
 from firmware_protocol.executor import FrameId
 from firmware_protocol.messages import Operation
-from sim_backend import macro, profile, state
+from sim_backend import chips as chip_files
+from sim_backend import profile, state
 from sim_backend.cells import Progress, Pulses, UInt8Array, UInt16Array, UInt32Array, leading
+from sim_backend.chips import ChipTruth
 from sim_backend.defects import Defects
 from sim_backend.errors import NoSuchBoard, OutOfRange, StateHeld
 from sim_backend.faults import BrownOut, DeadChannel, Faults, PowerLost, StuckSwitch
@@ -30,7 +32,7 @@ from sim_backend.faults.supply import Dip, Supply
 from sim_backend.faults.switches import stuck_lines
 from sim_backend.fixedpoint import Int64Array
 from sim_backend.frontend import FrontEnd, front_end
-from sim_backend.macro import ChipTruth, Macro
+from sim_backend.macro import Macro
 from sim_backend.multiply import Inputs, Products, Schedule
 from sim_backend.outcomes import RING_LAYOUT, OutcomeRing
 from sim_backend.profile import Profile
@@ -240,9 +242,9 @@ class SimulatedBoard:
                 f"{self.serial} has no chip {index}, only 0 to {len(self.chips) - 1}."
             )
         path = chip_path(self.folder, index)
-        old = macro.open_chip(path, self.profile, self.seed, index, writable=False)
+        old = chip_files.open_chip(path, self.profile, self.seed, index, writable=False)
         generation = old.identity.generation + 1
-        macro.make_chip(path, self.profile, self.seed, index, generation, defects, technology)
+        chip_files.make_chip(path, self.profile, self.seed, index, generation, defects, technology)
         self.chips[index] = self._open_chip(index)
 
     # --- operations: what was checked is done, registers follow, the clock moves ----------------
@@ -389,7 +391,7 @@ class SimulatedBoard:
     def _open_chip(self, index: int) -> Macro:
         path = chip_path(self.folder, index)
         if not path.exists():
-            macro.make_chip(path, self.profile, self.seed, index, 0, self._faults.chip)
+            chip_files.make_chip(path, self.profile, self.seed, index, 0, self._faults.chip)
         stuck = stuck_lines(self._faults.of_board(StuckSwitch), index)
         chip = Macro(path, self.profile, self.seed, index, self._front.read, stuck)
         chip.set_temperature(self.clock_ns, self.temperature_mk)
@@ -412,9 +414,9 @@ def inspect(
     if not 0 <= index < chips:
         raise NoSuchBoard(f"{serial} has no chip {index}, only 0 to {chips - 1}.")
     facts = profile.load(profile_name)
-    file = macro.open_chip(chip_path(root / serial, index), facts, seed, index, writable=False)
+    file = chip_files.open_chip(chip_path(root / serial, index), facts, seed, index, writable=False)
     board = _open_board(root / serial, facts, seed, chips, writable=False).arrays
-    return macro.truth(file, int(board["clock_ns"][0]), int(board["temperature_mk"][0]))
+    return chip_files.truth(file, int(board["clock_ns"][0]), int(board["temperature_mk"][0]))
 
 
 def board_serial(seed: int, chips: int) -> str:

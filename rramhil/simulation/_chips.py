@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from sim_backend.macro import ChipTruth
+    from sim_backend.chips import ChipTruth
 
 
 def inspect(name: SimulatedBoardName, chip: int) -> ChipTruth:

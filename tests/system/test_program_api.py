@@ -33,8 +33,8 @@ from rramhil.lab import Job, JobState, Lab
 from rramhil.programming import Recipe, Silent, Step, dense, plan, preview, program, sparse
 from rramhil.programming.firing import GROUP_CELLS
 from sim_backend.board import SimulatedBoard, chip_path, inspect
+from sim_backend.chips import ChipTruth
 from sim_backend.defects import Defects
-from sim_backend.macro import ChipTruth
 from tests.support.boards import endpoint, served_board
 from tests.support.proxy import TcpProxy
 

@@ -36,6 +36,7 @@ from rramhil.programming import Recipe, Step, program
 from rramhil.transport._fd import FdPipe
 from sim_backend.board import SimulatedBoard, inspect
 from sim_backend.cells import CellFlag
+from sim_backend.chips import ChipTruth
 from sim_backend.defects import Defects
 from sim_backend.errors import OutOfRange
 from sim_backend.faults import (
@@ -53,7 +54,6 @@ from sim_backend.faults import (
     Split,
     StuckSwitch,
 )
-from sim_backend.macro import ChipTruth
 from sim_backend.server import InProcessBoard
 from tests.support.boards import endpoint, served_board
 from tests.support.conversation import hello
