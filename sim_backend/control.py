@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import selectors
 import shutil
 import socket
 import tempfile
@@ -64,6 +65,63 @@ def place(folder: Path) -> Path:
     with contextlib.suppress(FileNotFoundError):
         return Path((folder / _POINTER).read_text(encoding="utf-8"))
     return folder / _SOCKET
+
+
+class ControlPort:
+    """The control socket of a served board and its links, watched by the server's selector.
+
+    Raises
+    ------
+    OSError
+        The control socket cannot be made.
+    """
+
+    def __init__(self, board: SimulatedBoard, selector: selectors.BaseSelector) -> None:
+        self._board = board
+        self._selector = selector
+        self._lines: dict[socket.socket, bytearray] = {}
+        self._listener, self._remove = listen(board.folder)
+        selector.register(self._listener, selectors.EVENT_READ, lambda _mask: self._accept())
+
+    def answer(self) -> None:
+        """Answer what was asked, unless the board is in the middle of a read."""
+        if self._board.reading:
+            return
+        for link, line in list(self._lines.items()):
+            if line.endswith(b"\n"):
+                del self._lines[link]
+                # who no longer listens is told nothing
+                with link, contextlib.suppress(OSError):
+                    link.send(answer(self._board, bytes(line)))
+
+    def close(self) -> None:
+        """Close every link and take the socket out of the file system."""
+        for link in self._lines:
+            link.close()
+        self._listener.close()
+        self._remove()
+
+    def _accept(self) -> None:
+        link, _ = self._listener.accept()
+        link.setblocking(False)
+        self._lines[link] = bytearray()
+        self._selector.register(link, selectors.EVENT_READ, lambda _mask: self._hear(link))
+
+    def _hear(self, link: socket.socket) -> None:
+        """Take what came: one line, answered once, then the link is closed."""
+        line = self._lines[link]
+        try:
+            data = link.recv(LONGEST_LINE)
+        except OSError:
+            data = b""
+        line += data
+        complete = line.endswith(b"\n")
+        if data and not complete and len(line) < LONGEST_LINE:
+            return
+        self._selector.unregister(link)
+        if not complete:
+            del self._lines[link]
+            link.close()
 
 
 def answer(board: SimulatedBoard, line: bytes) -> bytes:

@@ -21,8 +21,8 @@ from typing import Any
 
 from firmware_protocol.board_session import BoardSessions
 from firmware_protocol.executor import Executor, Pace
-from sim_backend import control
 from sim_backend.board import SimulatedBoard
+from sim_backend.control import ControlPort
 from sim_backend.faults import Faults, PowerLost, Slow
 from sim_backend.faults.lanes import Lane, Schedule
 from sim_backend.faults.model import NONE
@@ -98,8 +98,7 @@ class BoardServer:
         self._next_number = 0
         self._cleanups = contextlib.ExitStack()
         self._stopping = False
-        self._board: SimulatedBoard | None = None
-        self._control_links: dict[socket.socket, bytearray] = {}
+        self._control: ControlPort | None = None
         self._waker, self._woken = socket.socketpair()
         self._woken.setblocking(False)
         self._selector.register(self._woken, selectors.EVENT_READ, self._drain_waker)
@@ -156,8 +155,6 @@ class BoardServer:
             link.fileno(), lambda: link.recv(_READ_BYTES), link.send, link.close, stays=False
         )
 
-    # --- control, beside the wire -----------------------------------------------------------
-
     def offer_control(self, board: SimulatedBoard) -> None:
         """Let other processes of this user move the board's time and temperature.
 
@@ -166,46 +163,8 @@ class BoardServer:
         OSError
             The control socket cannot be made.
         """
-        listener, remove = control.listen(board.folder)
-        self._board = board
-        self._cleanups.callback(remove)
-        self._cleanups.callback(listener.close)
-        self._selector.register(
-            listener, selectors.EVENT_READ, lambda _mask: self._accept_control(listener)
-        )
-
-    def _accept_control(self, listener: socket.socket) -> None:
-        link, _ = listener.accept()
-        link.setblocking(False)
-        self._control_links[link] = bytearray()
-        self._selector.register(link, selectors.EVENT_READ, lambda _mask: self._hear_control(link))
-
-    def _hear_control(self, link: socket.socket) -> None:
-        """Take what came on a control link: one line, answered once, then the link is closed."""
-        line = self._control_links[link]
-        try:
-            data = link.recv(control.LONGEST_LINE)
-        except OSError:
-            data = b""
-        line += data
-        complete = line.endswith(b"\n")
-        if data and not complete and len(line) < control.LONGEST_LINE:
-            return
-        self._selector.unregister(link)
-        if not complete:
-            del self._control_links[link]
-            link.close()
-
-    def _answer_control(self) -> None:
-        """Answer what was asked on control links, unless the board is in the middle of a read."""
-        if self._board is None or self._board.reading:
-            return
-        for link, line in list(self._control_links.items()):
-            if line.endswith(b"\n"):
-                del self._control_links[link]
-                # who no longer listens is told nothing
-                with link, contextlib.suppress(OSError):
-                    link.send(control.answer(self._board, bytes(line)))
+        self._control = ControlPort(board, self._selector)
+        self._cleanups.callback(self._control.close)
 
     # --- the loop --------------------------------------------------------------------------
 
@@ -217,8 +176,6 @@ class BoardServer:
         finally:
             for port in list(self._ports.values()):
                 self._drop(port)
-            for link in self._control_links:
-                link.close()
             self._executor.make_safe()
             self._cleanups.close()
             self._selector.close()
@@ -247,7 +204,8 @@ class BoardServer:
             self._lose_power(lost.off_s)
             return
         sessions.expire()
-        self._answer_control()
+        if self._control is not None:
+            self._control.answer()
         for port in list(self._ports.values()):
             self._write(port)
 
