@@ -59,7 +59,8 @@ def _bit_line(
     size, lanes = own.shape
     for i in range(size):
         for j in range(i + 1):
-            line[i, j] = common_ohm[j]
+            for x in range(lanes):
+                line[i, j, x] = common_ohm[j, x]
     for k in range(size):
         _join(line, k, own[k], column)
     for i in range(size):
@@ -150,9 +151,11 @@ def effective(
         for x in range(lanes):
             for i in range(size):
                 common_ohm[i, x] = first_ohm[first + x] + i * segment_ohm
-                cells[:, i, x] = own[first + x, i]
+                for c in range(columns):
+                    cells[c, i, x] = own[first + x, i, c]
         _lanes(cells, common_ohm, ahead_ohm, read)
         for x in range(lanes):
             for i in range(size):
-                out[first + x, i] = read[:, i, x]
+                for c in range(columns):
+                    out[first + x, i, c] = read[c, i, x]
     return out
