@@ -127,7 +127,7 @@ class SimulatedBoard:
             """Whether a read has begun and not ended."""
             self.registers = Registers.of(self.profile, chips)
             self.chips = [self._open_chip(index) for index in range(chips)]
-            self.chips[0].warm_up()
+            self.chips[0].warm_up(self.clock_ns)
         except BaseException:
             self._lock.release()
             raise

@@ -157,15 +157,19 @@ class Macro:
             np.add.at(counts[:, line], pulses.row, correction)
         return int(np.bitwise_count(masks).sum(dtype=np.int64))
 
-    def warm_up(self) -> None:
-        """Fire no pulse and age no row, so that kernels are compiled before a host waits."""
-        none = np.zeros(0, dtype=np.int64)
+    def warm_up(self, clock_ns: int) -> None:
+        """Do nothing, so that slow kernels are compiled before a host waits for them."""
+        none, first = np.zeros(0, dtype=np.int64), np.zeros(1, dtype=np.int64)
         masks = np.zeros((0, self.cells.flags.shape[1] // 8), dtype=np.uint8)
-        counts = np.zeros(1, dtype=np.uint16)
+        notes = np.zeros(1, dtype=np.uint16)
         pulses = Pulses(none, none, none, none, none, masks)
-        self.pulse(Operation.FORM, pulses, [], Progress(counts, counts, 0))
-        self.ageing.factors(none, 0)
-        multiply.warm_up(self._noise_keys, self._read, self._tables.normal)
+        self.pulse(Operation.FORM, pulses, [], Progress(notes, notes, 0))
+        keys, normal, codes = self._noise_keys, self._tables.normal, np.zeros(0, dtype=np.uint16)
+        lines = self._lines.prepared([(0,)], 0, clock_ns)
+        readpath.read(0, 0, readpath.block(first, first, self._counts, lines), keys, normal, codes)
+        readpath.read_points(none, none, self._counts, lines, keys, normal, codes)
+        readpath.read_dark(none, 1, self._counts, lines, keys, normal, none.astype(np.uint32))
+        multiply.warm_up(keys, self._read, normal)
 
     @cached_property
     def rules(self) -> Rules:
