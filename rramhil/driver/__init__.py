@@ -1,15 +1,14 @@
 """Typed calls on a board: numpy in and out, every limit checked, nothing fired twice.
 
 `Board` and `Chip` are the public face; `link` is the session over a pipe; `limits` the safe
-operating area; `schedule` what a multiplication is made of; `description` what the board says of
-itself.
+operating area; `schedule` the wire's side of a multiplication; `description` what the board says
+of itself.
 """
 
 from rramhil.driver.board import Board
 from rramhil.driver.chip import Chip
 from rramhil.driver.description import Description, Envelope, LineResistances, References
 from rramhil.driver.link import Link
-from rramhil.driver.schedule import Sample, Schedule, Step, row_schedule
 from rramhil.driver.values import (
     UNANSWERED,
     CodeBlock,
@@ -39,8 +38,4 @@ __all__ = [
     "PulseResult",
     "References",
     "RunResult",
-    "Sample",
-    "Schedule",
-    "Step",
-    "row_schedule",
 ]

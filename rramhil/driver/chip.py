@@ -41,7 +41,7 @@ from rramhil.driver._multiply import (
 )
 from rramhil.driver.description import Description
 from rramhil.driver.link import Link
-from rramhil.driver.schedule import Schedule, bit_planes, packed_steps
+from rramhil.driver.schedule import bit_planes, packed_steps
 from rramhil.driver.values import (
     UNANSWERED,
     CodeBlock,
@@ -53,6 +53,7 @@ from rramhil.driver.values import (
     line_numbers,
 )
 from rramhil.errors import RramhilError
+from rramhil.switching import Schedule
 
 Progress = Callable[[int, int], None]
 """Called with codes received so far, and the board clock in ns."""
@@ -292,9 +293,9 @@ class Chip:
         self._check_slot(slot)
         steps = packed_steps(schedule, self.description)
         max_body = self._link.hello.max_body
-        bodies = load_bodies(self.number, slot, schedule.accumulators, steps, max_body)
+        bodies = load_bodies(self.number, slot, schedule.accumulator_count, steps, max_body)
         clear_and_raise(self._link, self._link.exchange(Command.LOAD_SCHEDULE, bodies))
-        self._accumulators[slot] = schedule.accumulators
+        self._accumulators[slot] = schedule.accumulator_count
 
     def run_schedule(
         self,

@@ -1,107 +1,21 @@
-"""Gate schedules as values: what the switching layer makes, the driver sends and a board runs.
+"""Gate schedules and their inputs as they cross the wire.
 
-Owns: `Schedule` with its steps and samples, the check of one against a board's description, and
-its layout on the wire; the packing of inputs into planes of bits. Sends nothing.
+Owns: the layout of a schedule's steps, the check of a schedule against a board's description, and
+the packing of inputs into planes of bits. What a schedule is says `rramhil.switching`. Sends
+nothing.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from firmware_protocol.layouts import STEP
-from firmware_protocol.messages import MAX_SAMPLES, Use
+from firmware_protocol.messages import Use
 from rramhil.driver.description import Description
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One row sampled in a step; its ADC channel follows from the row.
-
-    Attributes
-    ----------
-    row : int
-    accumulator : int
-        What its code, less the zero, is added to.
-    subtract : bool
-        Subtract it instead.
-    """
-
-    row: int
-    accumulator: int
-    subtract: bool = False
-
-
-@dataclass(frozen=True, eq=False)
-class Step:
-    """Rows that are sampled at once, with the bit lines that follow the input meanwhile.
-
-    Attributes
-    ----------
-    gate : (columns,) bool
-        True for the bit lines that follow the input; the others are at ground.
-    samples : tuple of Sample
-        At most one for each ADC channel, at least one.
-    range_index : int
-        TIA range.
-    """
-
-    gate: NDArray[np.bool_]
-    samples: tuple[Sample, ...]
-    range_index: int
-
-
-@dataclass(frozen=True, eq=False)
-class Schedule:
-    """Steps in order, and how many accumulators they add to.
-
-    Attributes
-    ----------
-    steps : tuple of Step
-    accumulators : int
-    """
-
-    steps: tuple[Step, ...]
-    accumulators: int
-
-    @property
-    def samples(self) -> int:
-        """Conversions of one vector of one bit."""
-        return sum(len(step.samples) for step in self.steps)
-
-    @property
-    def rows(self) -> NDArray[np.int64]:
-        """Rows that are sampled, ascending."""
-        return np.unique([sample.row for step in self.steps for sample in step.samples])
-
-
-def row_schedule(
-    rows: NDArray[np.integer[Any]], gate: NDArray[np.bool_], range_index: int, channels: int
-) -> Schedule:
-    """Sample each row once with one gate, row n of them into accumulator n.
-
-    Parameters
-    ----------
-    rows : (n,) int
-        Different rows; those of different channels that follow each other are sampled at once.
-    gate : (columns,) bool
-    channels : int
-        ADC channels of the board.
-    """
-    groups: list[list[Sample]] = []
-    taken: set[int] = set()
-    for accumulator, row in enumerate(rows.tolist()):
-        if not groups or row % channels in taken:
-            groups.append([])
-            taken.clear()
-        taken.add(row % channels)
-        groups[-1].append(Sample(row, accumulator))
-    steps = tuple(Step(gate, tuple(group), range_index) for group in groups)
-    return Schedule(steps, len(rows))
+from rramhil.switching import Schedule
 
 
 def packed_steps(schedule: Schedule, description: Description) -> NDArray[np.void]:
@@ -112,19 +26,16 @@ def packed_steps(schedule: Schedule, description: Description) -> NDArray[np.voi
     ValueError
         The board could not run it; says which step and why.
     """
-    _refuse_too_long(schedule, description)
-    items = np.zeros(len(schedule.steps), dtype=STEP)
-    for number, step in enumerate(schedule.steps):
-        problem = _problem(step, schedule.accumulators, description)
-        if problem:
-            raise ValueError(f"step {number} of the schedule: {problem}")
-        gate = np.packbits(step.gate, bitorder="little")
-        items[number]["range"] = step.range_index
-        items[number]["gate"][: len(gate)] = gate
-        for sample in step.samples:
-            use = Use.SUBTRACT if sample.subtract else Use.ADD
-            place = sample.row % description.channels
-            items[number]["samples"][place] = (sample.row, sample.accumulator, use, 0)
+    _refuse(schedule, description)
+    items = np.zeros(schedule.steps, dtype=STEP)
+    items["range"] = schedule.ranges
+    gates = schedule.packed_gates
+    items["gate"][:, : gates.shape[1]] = gates
+    at = schedule.samples.step, schedule.samples.channel
+    samples = items["samples"]
+    samples["row"][at] = schedule.samples.row
+    samples["accumulator"][at] = schedule.samples.accumulator
+    samples["use"][at] = np.where(schedule.samples.sign > 0, Use.ADD, Use.SUBTRACT)
     return items
 
 
@@ -166,8 +77,8 @@ def bit_planes(inputs: NDArray[Any], bits: int, is_signed: bool) -> NDArray[np.u
     return np.packbits(planes, axis=2, bitorder="little")
 
 
-def _refuse_too_long(schedule: Schedule, description: Description) -> None:
-    steps, accumulators = len(schedule.steps), schedule.accumulators
+def _refuse(schedule: Schedule, description: Description) -> None:
+    steps, accumulators = schedule.steps, schedule.accumulator_count
     if not 1 <= steps <= description.schedule_steps:
         raise ValueError(
             f"a schedule has 1 to {description.schedule_steps} steps on this board, not {steps}"
@@ -177,34 +88,19 @@ def _refuse_too_long(schedule: Schedule, description: Description) -> None:
             f"a schedule has 1 to {description.schedule_accumulators} accumulators on this board, "
             f"not {accumulators}"
         )
-    counts = Counter(sample.accumulator for step in schedule.steps for sample in step.samples)
-    for accumulator, count in counts.items():
-        if count > MAX_SAMPLES:
-            raise ValueError(
-                f"accumulator {accumulator} takes {count} samples; {MAX_SAMPLES} are the most "
-                "that 32 bits hold"
-            )
-
-
-def _problem(step: Step, accumulators: int, description: Description) -> str:
-    """Why the board could not run a step; empty if it can."""
-    if step.gate.shape != (description.columns,) or step.gate.dtype != np.bool_:
-        return (
-            f"its gate is {step.gate.dtype} of shape {step.gate.shape}, "
-            f"not bool of shape ({description.columns},)"
+    lines = schedule.columns, schedule.channels
+    if lines != (description.columns, description.channels):
+        raise ValueError(
+            f"a schedule over {lines[0]} bit lines and {lines[1]} channels does not fit this "
+            f"board's {description.columns} and {description.channels}"
         )
-    if not 0 <= step.range_index < len(description.ranges):
-        return f"there is no range {step.range_index}, only 0 to {len(description.ranges) - 1}"
-    if not step.samples:
-        return "it samples no row"
-    channels: dict[int, int] = {}
-    for sample in step.samples:
-        if not 0 <= sample.row < description.rows:
-            return f"there is no row {sample.row}, only 0 to {description.rows - 1}"
-        if not 0 <= sample.accumulator < accumulators:
-            return f"there is no accumulator {sample.accumulator}, only 0 to {accumulators - 1}"
-        channel = sample.row % description.channels
-        if channel in channels:
-            return f"rows {channels[channel]} and {sample.row} are both on ADC channel {channel}"
-        channels[channel] = sample.row
-    return ""
+    for values, count, what in (
+        (schedule.ranges[:, None], len(description.ranges), "range"),
+        (schedule.rows, description.rows, "row"),
+    ):
+        if values.max() >= count:
+            step = int((values >= count).any(axis=1).argmax())
+            raise ValueError(
+                f"step {step} of the schedule: there is no {what} {values[step].max()}, only 0 to "
+                f"{count - 1}"
+            )

@@ -35,7 +35,7 @@ from rramhil.switching.reset import (
     reset_plan,
     reset_price,
 )
-from rramhil.switching.schedule import UNUSED, Sample, Samples, Schedule, Step
+from rramhil.switching.schedule import UNUSED, Sample, Samples, Schedule, Step, row_schedule
 from rramhil.switching.verify import FALSE_ALARM, Finding, Verification, row_sums, verify
 
 __all__ = [
@@ -79,6 +79,7 @@ __all__ = [
     "price_masks",
     "reset_plan",
     "reset_price",
+    "row_schedule",
     "row_sums",
     "table_text",
     "total_bounds",

@@ -1,7 +1,7 @@
 """Gate schedules as values: what the compiler makes and the board executes.
 
 Owns: which steps there are, which bit lines each lets through, which rows it samples and where
-their codes are added; and what a schedule may be at all. Knows no mask, no placement, no wire.
+their codes are added; and what a schedule may be at all. Knows no mask, no placement, no board.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from firmware_protocol.messages import MAX_SAMPLES
 
 BoolArray = npt.NDArray[np.bool_]
 Int8Array = npt.NDArray[np.int8]
@@ -21,9 +23,6 @@ Int16Array = npt.NDArray[np.int16]
 Int32Array = npt.NDArray[np.int32]
 Int64Array = npt.NDArray[np.int64]
 UInt8Array = npt.NDArray[np.uint8]
-
-SAMPLES_MAX = 512
-"""Samples of one accumulator: with 8 planes of 14-bit codes they fit 32 bits. The contract's."""
 
 UNUSED = -1
 """Row and accumulator of a channel that samples nothing."""
@@ -190,6 +189,35 @@ class Schedule:
         )
 
 
+def row_schedule(
+    rows: Sequence[int] | npt.NDArray[np.integer[Any]],
+    gate: BoolArray,
+    range_index: int,
+    channels: int,
+) -> Schedule:
+    """Sample each row once with one gate, row n of them into accumulator n.
+
+    Parameters
+    ----------
+    rows : (n,) int
+        Different rows; those of different channels that follow each other are sampled at once.
+    gate : (C,) bool
+    range_index : int
+    channels : int
+        ADC channels of the board.
+    """
+    groups: list[list[Sample]] = []
+    taken: set[int] = set()
+    for accumulator, row in enumerate(np.asarray(rows).tolist()):
+        if not groups or row % channels in taken:
+            groups.append([])
+            taken.clear()
+        taken.add(row % channels)
+        groups[-1].append(Sample(row, accumulator))
+    steps = [Step(range_index, gate, tuple(group)) for group in groups]
+    return Schedule.from_steps(steps, channels, len(rows))
+
+
 _DTYPES: dict[str, npt.DTypeLike] = {
     "ranges": np.uint8,
     "gates": np.bool_,
@@ -227,7 +255,7 @@ def _check(schedule: Schedule) -> None:
     if targets.size and not 0 <= targets.min() <= targets.max() < count:
         raise ValueError(f"accumulators must lie in 0 to {count - 1}")
     most = int(np.bincount(targets).max()) if targets.size else 0
-    if most > SAMPLES_MAX:
+    if most > MAX_SAMPLES:
         raise ValueError(
-            f"an accumulator gets {most} samples, more than the {SAMPLES_MAX} that 32 bits hold"
+            f"an accumulator gets {most} samples, more than the {MAX_SAMPLES} that 32 bits hold"
         )
