@@ -120,19 +120,15 @@ def _lanes(
 
 
 @_kernel
-def effective(
-    own: Float64Array, first_ohm: Float64Array, segment_ohm: float, ahead_ohm: Float64Array
-) -> Float64Array:
+def effective(own: Float64Array, driver_ohm: Float64Array, ahead_ohm: Float64Array) -> Float64Array:
     """Effective conductances of groups of rows.
 
     Parameters
     ----------
     own : (N, n, C) float64
         Of the cells of N groups of n rows, in siemens.
-    first_ohm : (N,) float64
-        From a bit line's driver to the first row of each group.
-    segment_ohm : float
-        From one row to the next.
+    driver_ohm : (N, n) float64
+        From a bit line's driver to each row, ascending in a group.
     ahead_ohm : (C,) float64
         From one column to the next, of the last one to the amplifier.
 
@@ -150,7 +146,7 @@ def effective(
         common_ohm = np.empty((size, lanes))
         for x in range(lanes):
             for i in range(size):
-                common_ohm[i, x] = first_ohm[first + x] + i * segment_ohm
+                common_ohm[i, x] = driver_ohm[first + x, i]
                 for c in range(columns):
                     cells[c, i, x] = own[first + x, i, c]
         _lanes(cells, common_ohm, ahead_ohm, read)

@@ -74,6 +74,39 @@ def effective_uS(conductance_uS: npt.ArrayLike, lines: Lines, group: int = GROUP
     return _effective(cells, lines, group)
 
 
+def effective_of_rows_uS(
+    conductance_uS: npt.ArrayLike, rows: npt.ArrayLike, lines: Lines
+) -> Float64Array:
+    """Conductance that cells read as where any rows are sampled together.
+
+    Parameters
+    ----------
+    conductance_uS : (N, n, C) array of float
+        Of the cells of N groups of n rows.
+    rows : (N, n) array of int
+        Their numbers on the array, ascending in each group.
+    lines : Lines
+
+    Returns
+    -------
+    (N, n, C) float64
+        In uS.
+
+    Raises
+    ------
+    ValueError
+        The shapes differ, rows do not ascend, or a resistance is negative.
+    """
+    cells = np.asarray(conductance_uS, dtype=np.float64)
+    numbers = np.asarray(rows, dtype=np.int64)
+    if cells.ndim != 3 or numbers.shape != cells.shape[:2]:
+        raise ValueError(f"rows {numbers.shape} do not fit cells {cells.shape}")
+    if (numbers < 0).any() or (np.diff(numbers, axis=1) < 1).any():
+        raise ValueError("the rows of a group must ascend")
+    _check_lines(lines)
+    return _of_groups(cells, numbers, lines)
+
+
 def cells_uS(read_uS: npt.ArrayLike, lines: Lines, group: int = GROUP) -> Float64Array:
     """Conductance of the cells whose readings are given: the inverse of `effective_uS`.
 
@@ -120,18 +153,25 @@ def cells_uS(read_uS: npt.ArrayLike, lines: Lines, group: int = GROUP) -> Float6
 def _check(cells: Float64Array, lines: Lines, group: int) -> None:
     if cells.ndim != 2 or group < 1 or cells.shape[0] % group:
         raise ValueError(f"an array of whole groups of {group} rows is needed, got {cells.shape}")
+    _check_lines(lines)
+
+
+def _check_lines(lines: Lines) -> None:
     if not all(0.0 <= ohm < float("inf") for ohm in lines):
         raise ValueError(f"resistances are finite and not negative, got {tuple(lines)}")
 
 
 def _effective(cells: Float64Array, lines: Lines, group: int) -> Float64Array:
+    rows, columns = cells.shape
+    groups = cells.reshape(-1, group, columns)
+    return _of_groups(groups, np.arange(rows).reshape(-1, group), lines).reshape(cells.shape)
+
+
+def _of_groups(cells: Float64Array, rows: npt.NDArray[np.int64], lines: Lines) -> Float64Array:
     # Loads numba, which nobody needs who only looks at maps.
     from calibration._wire_kernel import effective
 
-    rows, columns = cells.shape
-    ahead_ohm = np.full(columns, lines.source_segment_ohm)
+    ahead_ohm = np.full(cells.shape[2], lines.source_segment_ohm)
     ahead_ohm[-1:] += lines.source_path_ohm
-    first_ohm = lines.bit_path_ohm + lines.bit_segment_ohm * (1 + np.arange(0, rows, group))
-    own = _MICRO * np.ascontiguousarray(cells).reshape(-1, group, columns)
-    seen = effective(own, first_ohm, float(lines.bit_segment_ohm), ahead_ohm)
-    return seen.reshape(cells.shape) / _MICRO
+    driver_ohm = lines.bit_path_ohm + lines.bit_segment_ohm * (1.0 + rows)
+    return effective(_MICRO * np.ascontiguousarray(cells), driver_ohm, ahead_ohm) / _MICRO

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calibration.wires import Lines, cells_uS, effective_uS
+from calibration.wires import Lines, cells_uS, effective_of_rows_uS, effective_uS
 from sim_backend.wires import Resistances, unrounded_ps
 
 OHMS = st.one_of(st.just(0.0), st.floats(0.05, 5.0))
@@ -46,6 +46,21 @@ def test_effective_conductances_are_those_of_the_simulated_board(
     cells = array_of(seed, groups * group, columns, formed)
     expected = simulated_uS(cells, lines, group)
     assert effective_uS(cells, lines, group) == pytest.approx(expected, rel=1e-6, abs=1e-9)
+
+
+@settings(deadline=None, max_examples=20)
+@given(seed=st.integers(0, 2**32 - 1), size=st.integers(1, 8))
+def test_any_rows_may_be_sampled_together(seed: int, size: int):
+    cells = array_of(seed, 64, 40, 0.7)
+    random = np.random.default_rng(seed)
+    rows = np.sort([random.permutation(64)[:size] for _ in range(5)], axis=1)
+    wires = Resistances(125.0, 0.5, 1.0, 0.1)
+    ps = np.rint(cells * 1e6).astype(np.uint32)
+    expected = np.stack([unrounded_ps(ps, group, wires) for group in rows]) / 1e6
+    assert effective_of_rows_uS(cells[rows], rows, NOMINAL) == pytest.approx(expected, rel=1e-6)
+    for wrong in (rows[:4], rows[:, ::-1] if size > 1 else rows - 64):
+        with pytest.raises(ValueError, match="rows"):
+            effective_of_rows_uS(cells[rows], wrong, NOMINAL)
 
 
 def test_a_whole_macro_reads_as_on_the_simulated_board_and_loses_an_eighth():
