@@ -18,6 +18,8 @@ COMMANDS = {
     "read": ("rramhil.cli.read", "Measure cells, once or as a time series"),
     "pulse": ("rramhil.cli.pulse", "Switch chosen cells on or off: set, reset"),
     "map": ("rramhil.cli.maps", "Conductance maps: list, show, compare, import, export"),
+    "train": ("rramhil.cli.train", "Learn which cells of a chip a network keeps"),
+    "mask": ("rramhil.cli.mask", "Masks of a run: price them, apply them, verify them"),
     "board": ("rramhil.cli.board", "Boards: find them, describe them, stop them"),
     "sim": ("rramhil.cli.sim", "Simulated boards: serve, look inside, put in a fresh chip"),
     "bench": ("rramhil.cli.bench", "Measure the speed of the link, beside what is possible"),

@@ -63,6 +63,8 @@ class RunConfig(BaseModel):
         Whether modules with weights were allowed to stay digital.
     settings : mapping
         Whatever else the trainer was told.
+    ranges : mapping
+        TIA range of each matrix, by name; empty where they were not chosen.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -76,6 +78,7 @@ class RunConfig(BaseModel):
     noise: float = 0.0
     allow_digital: bool = False
     settings: dict[str, float | int | str | bool | None] = {}
+    ranges: dict[str, int] = {}
 
 
 class _File(BaseModel):

@@ -1,0 +1,134 @@
+"""What commands about networks share: the extra they need, options, tasks, chips, programming."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rramhil.cli._output import note
+from rramhil.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rramhil.driver import Board
+    from rramhil.lab import Lab
+    from rramhil.programming import ProgramResult
+    from rramhil.tasks import Splits, Task
+
+_EXTRA = ("torch", "safetensors", "sklearn")
+_DATA = "data"
+
+ChipsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--chips", metavar="CHIPS", help="Several sockets, filled in this order: 0-3, 0,2 or 5."
+    ),
+]
+GateOption = Annotated[
+    str,
+    typer.Option(
+        "--gate",
+        metavar="KIND",
+        help="cell: each cell of a pair is gated on its own (the default); pair: both together.",
+    ),
+]
+DensityOption = Annotated[
+    float, typer.Option("--density", metavar="SHARE", help="Share of gates that are open.")
+]
+OverlayOption = Annotated[
+    bool,
+    typer.Option("--overlay", help="Let layers share the same cells, under different gates."),
+]
+AllowDigitalOption = Annotated[
+    bool,
+    typer.Option(
+        "--allow-digital", help="Leave layers that no chip can hold digital, instead of refusing."
+    ),
+]
+
+
+def need_extra() -> None:
+    """Refuse where torch and what comes with it are not installed.
+
+    Raises
+    ------
+    UsageError
+    """
+    for name in _EXTRA:
+        try:
+            import_module(name)
+        except ImportError:
+            raise UsageError(
+                f"Networks need {name}, which is not installed.",
+                'Install the extra: pip install "rramhil[train]".',
+            ) from None
+
+
+def load_task(which: str, lab_root: Path) -> tuple[Task, Splits]:
+    """Load a task and its data; data sets lie in the lab's folder `data`."""
+    from rramhil.tasks import load
+
+    task = load(which)
+    return task, task.data(lab_root / _DATA)
+
+
+def parse_gate(text: str) -> str:
+    """Return "pair" or "cell".
+
+    Raises
+    ------
+    UsageError
+        It is neither.
+    """
+    if text not in ("pair", "cell"):
+        raise UsageError(f"There is no gating by {text!r}.", "Write --gate pair or --gate cell.")
+    return text
+
+
+def parse_chips(text: str | None, chip: int, sockets: int) -> tuple[int, ...]:
+    """Sockets of `--chips`, or the one of `--chip`.
+
+    Raises
+    ------
+    UsageError
+        It is no list of sockets, or names one twice.
+    NotFound
+        The board has no such socket.
+    """
+    from rramhil.errors import NotFound
+
+    chosen: list[int] = []
+    for part in [str(chip)] if text is None else text.split(","):
+        first, _, last = part.partition("-")
+        if not (first.isascii() and first.isdigit() and (last or first).isdigit()):
+            raise UsageError(f"{text!r} names no sockets.", "Write 0-3, 0,2 or 5.")
+        chosen += range(int(first), int(last or first) + 1)
+    if not chosen or len(set(chosen)) < len(chosen):
+        raise UsageError(f"{text!r} names no socket, or one twice.", "Write 0-3, 0,2 or 5.")
+    beyond = [number for number in chosen if number >= sockets]
+    if beyond:
+        raise NotFound(
+            f"There is no chip {beyond[0]} on this board; it has chips 0 to {sockets - 1}.",
+            "`rramhil board info` lists them.",
+        )
+    return tuple(chosen)
+
+
+def program_where_needed(
+    board: Board, lab: Lab, chips: tuple[int, ...]
+) -> dict[int, ProgramResult]:
+    """Program the chips of which the lab has no map yet, and say so."""
+    from rramhil.cli._progress import Bars
+    from rramhil.flow.chips import has_map
+    from rramhil.programming import program
+
+    done: dict[int, ProgramResult] = {}
+    for number in chips:
+        if not has_map(board, lab, number):
+            with Bars() as bars:
+                done[number] = program(board, lab, number, progress=bars)
+            note(f"{done[number].message} Map {done[number].map.id}.")
+    return done

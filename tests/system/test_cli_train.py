@@ -1,0 +1,136 @@
+"""`rramhil train` and `rramhil mask plan`, as users run them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import typer
+
+pytest.importorskip("torch", reason="networks need the extra `train`")
+
+from rramhil.cli import _app
+from rramhil.errors import RramhilError
+from rramhil.network import Run
+from tests.support.cli import Cli
+
+TRAIN_KEYS = {
+    "task",
+    "gate",
+    "epochs",
+    "validation",
+    "test",
+    "density",
+    "masks",
+    "epoch_s",
+    "chip_share",
+}
+MY_TASK = """
+from dataclasses import replace
+
+from torch import nn
+
+from rramhil.tasks.digits import task as digits
+
+task = replace(
+    digits,
+    name="mine",
+    model=lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, {width}), nn.ReLU(),
+                                nn.Linear({width}, 10)),
+    epochs=1,
+)
+"""
+
+
+@pytest.fixture(scope="module")
+def cli(tmp_path_factory: pytest.TempPathFactory) -> Cli:
+    """A lab with a programmed chip."""
+    made = Cli(tmp_path_factory.mktemp("train"))
+    made("program", "--reads", "2")
+    return made
+
+
+def test_digits_are_learnt_and_kept(cli: Cli) -> None:
+    said = cli("train", "digits", "--epochs", "8", "--json").json
+    assert said.keys() >= TRAIN_KEYS
+    assert (said["task"], said["gate"], said["epochs"]) == ("digits", "cell", 8)
+    assert said["test"] > 0.9
+    assert said["validation"] > 0.9
+    assert (said["density"], said["chip_share"]) == (pytest.approx(0.5, abs=1e-3), 1.0)
+    run = Run.load(Path(said["run"]))
+    assert Path(said["masks"]).parent == Path(said["run"])
+    assert set(run.config.ranges) == {each.name for each in run.matrices}
+    newest = cli("map", "list", "--json").json
+    assert run.masks.map_ids[0] in json.dumps(newest)
+
+    planned = cli("mask", "plan", "digits", "--png", "place.png", "--json").json
+    assert planned["placement"] == run.placement.id
+    assert not planned["drawn"]
+    assert planned["total"]["bounds"]["steps"] >= planned["total"]["bounds"]["absolute"]
+    assert planned["reset"]["reset_pulses"] == 7104
+    assert (cli.folder / "place.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_plan_for_people_has_every_layer_and_what_reset_costs(cli: Cli) -> None:
+    (cli.folder / "mine.py").write_text(MY_TASK.format(width=40), encoding="utf-8")
+    shown = cli("mask", "plan", "mine.py:task").stdout
+    assert "drawn at random" in shown
+    assert [line.split()[0] for line in shown.splitlines() if " ms " in line][:3] == [
+        "1",
+        "3",
+        "total",
+    ]
+    assert "by RESET" in shown
+
+
+def test_a_task_of_ones_own_is_trained_with_pair_gating_under_its_name(cli: Cli) -> None:
+    (cli.folder / "mine.py").write_text(MY_TASK.format(width=40), encoding="utf-8")
+    shown = cli("train", "mine.py:task", "--gate", "pair", "--run", "first").stdout
+    assert "pair gating" in shown
+    assert Run.load(cli.lab / "runs" / "first").config.gate == "pair"
+    again = cli("train", "mine.py:task", "--run", "first", code=2)
+    assert "never overwritten" in again.sentences
+
+
+def test_what_does_not_fit_is_refused_with_the_cells_missing_or_overlaid(cli: Cli) -> None:
+    (cli.folder / "wide.py").write_text(MY_TASK.format(width=3000), encoding="utf-8")
+    assert "cells" in cli("mask", "plan", "wide.py", code=2).sentences
+    spread = cli(
+        "mask", "plan", "wide.py", "--board", "sim://?chips=2", "--chips", "0-1", "--json"
+    ).json
+    assert spread["chips"] == [0, 1]
+    overlaid = cli("mask", "plan", "wide.py", "--overlay", "--json").json
+    assert overlaid["chips"] == [0]
+    assert overlaid["reset"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        ("train nonsense", 3, "no task nonsense"),
+        ("train digits --board sim://?seed=5", 3, "no map of chip"),
+        ("train digits --gate none", 2, "no gating"),
+        ("train digits --density 0", 2, "density"),
+        ("train digits --run ../up", 2, "no name of a run"),
+        ("train digits --chips 0-1", 3, "no chip 1"),
+        ("train digits --chips 0,0", 2, "one twice"),
+        ("mask plan nonsense", 3, "no run nonsense"),
+    ],
+)
+def test_mistakes_are_told(cli: Cli, arguments: str, code: int, sentence: str) -> None:
+    # in this process: to load torch for each of them would take a minute
+    words = [*arguments.split(), "--lab", str(cli.lab)]
+    with pytest.raises(RramhilError) as told:
+        typer.main.get_command(_app)(words, standalone_mode=False)
+    assert (told.value.exit_code, sentence in str(told.value)) == (code, True), told.value
+
+
+@pytest.mark.parametrize("command", [("train", "digits"), ("mask", "plan", "digits")])
+def test_without_torch_one_sentence_says_what_to_install(
+    tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    (tmp_path / "torch.py").write_text("raise ImportError", encoding="utf-8")
+    told = Cli(tmp_path)(*command, code=2).sentences
+    assert "torch, which is not installed" in told
+    assert 'pip install "rramhil[train]"' in told
