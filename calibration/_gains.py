@@ -70,6 +70,8 @@ class Gains:
         may be off. Ratios of channels do not know it.
     temperature_k : float
         Of the board, when the last of it was measured.
+    dead : (channels, ranges) bool
+        Channels that do not react to their reference, whose gains are nominal.
     """
 
     per_code_uS: Float64Array
@@ -78,6 +80,7 @@ class Gains:
     zero_sd_codes: Float64Array
     tolerance: float
     temperature_k: float
+    dead: npt.NDArray[np.bool_]
 
     @property
     def id(self) -> str:
@@ -111,7 +114,12 @@ class Gains:
 
 
 def measure_gains(
-    board: ReferenceBoard, *, reference_uS: Sequence[float], tolerance: float, read_code: int
+    board: ReferenceBoard,
+    *,
+    reference_uS: Sequence[float],
+    tolerance: float,
+    read_code: int,
+    nominal_uS: Sequence[float] | None = None,
 ) -> Gains:
     """Measure the zero and the gain of every channel and range.
 
@@ -128,6 +136,9 @@ def measure_gains(
         Relative tolerance of the resistors, as the board states it.
     read_code : int
         DAC code of RAIL_A at the read voltage.
+    nominal_uS : sequence of float, optional
+        Conductance of a code of each range, for channels that do not react to their reference.
+        Without it, such a channel is an error.
 
     Returns
     -------
@@ -136,7 +147,7 @@ def measure_gains(
     Raises
     ------
     ValueError
-        A channel does not react to its reference.
+        A channel does not react to its reference, and no nominal gain is given for it.
     """
     temperature_k = 0.0
 
@@ -152,19 +163,27 @@ def measure_gains(
         return codes.mean(axis=0), float(sd)
 
     zeros, zero_sds, gains, gain_sds = [], [], [], []
+    dead: list[npt.NDArray[np.bool_]] = []
     for index, uS in enumerate(reference_uS):
         zero, zero_sd = means(MeasureSource.OPEN, range_index=index)
         full, full_sd = means(MeasureSource.RESISTOR, range_index=index, dac_code=read_code)
         rise = full - zero
-        if (rise <= 1).any():
-            dead = np.flatnonzero(rise <= 1).tolist()
-            raise ValueError(f"channels {dead} do not react to the reference of range {index}")
+        dead.append(rise <= 1)
+        if dead[-1].any():
+            if nominal_uS is None:
+                channels = np.flatnonzero(dead[-1]).tolist()
+                raise ValueError(
+                    f"channels {channels} do not react to the reference of range {index}"
+                )
+            rise[dead[-1]] = uS / nominal_uS[index]
         zeros.append(zero)
         zero_sds.append(np.full_like(zero, zero_sd))
         gains.append(uS / rise)
         gain_sds.append(uS / rise**2 * np.hypot(zero_sd, full_sd))
     columns = (_column(values) for values in (gains, gain_sds, zeros, zero_sds))
-    return Gains(*columns, tolerance=tolerance, temperature_k=temperature_k)
+    is_dead = np.stack(dead, axis=1)
+    is_dead.flags.writeable = False
+    return Gains(*columns, tolerance=tolerance, temperature_k=temperature_k, dead=is_dead)
 
 
 def _column(values: list[Float64Array]) -> Float64Array:

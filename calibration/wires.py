@@ -173,5 +173,5 @@ def _of_groups(cells: Float64Array, rows: npt.NDArray[np.int64], lines: Lines) -
 
     ahead_ohm = np.full(cells.shape[2], lines.source_segment_ohm)
     ahead_ohm[-1:] += lines.source_path_ohm
-    driver_ohm = lines.bit_path_ohm + lines.bit_segment_ohm * (1.0 + rows)
+    driver_ohm = lines.bit_path_ohm + lines.bit_segment_ohm * (1 + rows).astype(np.float64)
     return effective(_MICRO * np.ascontiguousarray(cells), driver_ohm, ahead_ohm) / _MICRO
