@@ -117,6 +117,7 @@ def verify(
     cells: Float64Array,
     sd: Float64Array,
     read_back: BoolArray | None = None,
+    channel_error: float = 0.0,
 ) -> Verification:
     """Compare gated row sums with the map.
 
@@ -133,6 +134,9 @@ def verify(
         which no repetition averages away.
     read_back : (S, C) bool or None
         Switches as they read back in each step.
+    channel_error : float
+        Relative standard deviation of all rows of a channel together, which is part of `sd` too:
+        rows that are off by as much together are no finding, however many they are.
 
     Raises
     ------
@@ -150,7 +154,12 @@ def verify(
     findings = list(_read_back_wrong(schedule, read_back))
     gates = schedule.gates if read_back is None else read_back
     evidence = _Evidence(
-        schedule, gates[samples.step], cells, 1 / sd, measured.astype(np.float64).copy()
+        schedule,
+        gates[samples.step],
+        cells,
+        1 / sd,
+        measured.astype(np.float64).copy(),
+        channel_error,
     )
     while True:
         best = max(evidence.explanations(), key=lambda e: e.explained, default=None)
@@ -200,6 +209,7 @@ class _Evidence:
     cells: Float64Array  # (M, C)
     weight: Float64Array  # (M,) 1 / sd; 0 for samples that are explained as a whole
     measured: Float64Array
+    channel_error: float
 
     def __post_init__(self) -> None:
         self.mean = (self.cells * self.gates).sum(axis=1)
@@ -241,7 +251,9 @@ class _Evidence:
             constant = float(np.average(measured, weights=weight**2))
             explained = float(z @ z - (((measured - constant) * weight) ** 2).sum())
             return _Explanation("dead channel", channel, explained, constant)
-        return _Explanation("channel gain", channel, float(gain * (z @ size)), gain)
+        # what the channel's rows may be off together widens the estimate of its gain
+        explained = gain * float(z @ size) / (1 + float(size @ size) * self.channel_error**2)
+        return _Explanation("channel gain", channel, explained, gain)
 
     def settle(self, explanation: _Explanation) -> None:
         """Take the effect of an explanation out."""
@@ -263,7 +275,8 @@ class _Evidence:
         """Say what it is."""
         fault, line, explained, amount = explanation
         sigma = float(np.sqrt(explained))
-        rows = int((self.schedule.samples.channel == line).sum())
+        samples = self.schedule.samples
+        rows = len(np.unique(samples.row[samples.channel == line]))
         away = "more" if amount > 0 else "less"
         sentence = {
             "switch": f"The switch of bit line {line} does not follow its gate: all rows read as "
