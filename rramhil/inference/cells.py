@@ -19,6 +19,24 @@ from rramhil.switching import Mask, Placement, Tile
 Values = npt.NDArray[Any]
 
 
+class CellErrors(NamedTuple):
+    """How far what is known of cells may be off, as standard deviations.
+
+    Attributes
+    ----------
+    cell : float
+        Relative, of each cell for itself.
+    channel : float
+        Relative, of all cells of a row together.
+    offset_uS : float
+        Of all cells of a row together.
+    """
+
+    cell: float = 0.0
+    channel: float = 0.0
+    offset_uS: float = 0.0
+
+
 class TileCells(NamedTuple):
     """A tile with its open cells.
 
@@ -30,12 +48,15 @@ class TileCells(NamedTuple):
         gate is closed.
     sampled : (2 outputs,) bool
         Rows with an open gate; a board does not convert the others, whose accumulators stay 0.
+    errors : CellErrors
+        Of `mean_uS`.
     """
 
     tile: Tile
     mean_uS: Tensor
     sd_uS: Tensor
     sampled: Tensor
+    errors: CellErrors = CellErrors()
 
     def to(self, device: torch.device | str) -> TileCells:
         """The same on another device."""

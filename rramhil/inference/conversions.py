@@ -31,12 +31,15 @@ class Converter:
     code_max : int
     noise : Noise
         Of conversions and zeros; its cell noise is not used here, cells bring their own.
+    nonlinearity_codes : float
+        Standard deviation of the bends of the converters, which do not scatter.
     """
 
     per_code_uS: tuple[float, ...]
     pedestal: int
     code_max: int
     noise: Noise
+    nonlinearity_codes: float = 0.0
 
 
 class Conversions(NamedTuple):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -23,6 +23,13 @@ NoiseKind = Literal["none", "per_weight", "per_conversion"]
 _ROUNDING_VARIANCE = 1 / 12
 _CHUNK = 1 << 22
 """Numbers of an intermediate result, at most."""
+
+
+class Expected(NamedTuple):
+    """Products that a board should give, and their standard deviations, (N, outputs) float32."""
+
+    mean: Tensor
+    sd: Tensor
 
 
 class OnMap:
@@ -66,11 +73,15 @@ class OnMap:
         self._ranges = dict(ranges)
         device = next(iter(self._cells.values()))[0].mean_uS.device
         self._random = torch.Generator(device).manual_seed(seed)
+        self._exact = {name: self._read(tiles, False) for name, tiles in self._cells.items()}
         self.redraw()
 
     def redraw(self) -> None:
         """Read the cells and measure the zeros anew, where noise says so."""
-        self._weights = {name: self._read(tiles) for name, tiles in self._cells.items()}
+        self._weights = {
+            name: self._read(tiles, self.noise == "per_weight")
+            for name, tiles in self._cells.items()
+        }
         self._zeros = {
             name: [self._measured_zero(cells, self._per_code(name)) for cells in tiles]
             for name, tiles in self._cells.items()
@@ -87,11 +98,21 @@ class OnMap:
         """Sum of each output's weights in uS, (outputs,) float32, as the map has them."""
         return row_sums_of(matrix, self._cells[matrix.name])
 
-    def predicted_sd(self, matrix: Matrix, codes: Tensor) -> Tensor:
-        """Standard deviation of what a board multiplies, as `multiply` gives it.
+    def predict(self, matrix: Matrix, codes: Tensor) -> Expected:
+        """What a board should multiply, and how far it may be off.
 
-        Read noise of every cell, converter noise and rounding of every conversion, and the noise of
-        the measured zeros, which is the same in all planes.
+        Parameters
+        ----------
+        codes : (N, inputs) uint8
+        """
+        exact = self._exact[matrix.name]
+        return Expected(codes.to(torch.float32) @ exact.T, self.predicted_sd(matrix, codes))
+
+    def predicted_sd(self, matrix: Matrix, codes: Tensor) -> Tensor:
+        """Standard deviation of what a board multiplies, from what the map says.
+
+        Read noise of every cell, converter noise, bends and rounding of every conversion, the noise
+        of the measured zeros, which is the same in all planes, and the errors of the map.
 
         Parameters
         ----------
@@ -104,12 +125,15 @@ class OnMap:
         noise = self._converter.noise
         planes = (1 << matrix.bits) - 1
         squares = _sums_of_squares(matrix.bits).to(codes.device)[codes.long()]
-        in_codes = (noise.converter_codes**2 + _ROUNDING_VARIANCE) * (4**matrix.bits - 1) / 3
+        bends = self._converter.nonlinearity_codes
+        in_codes = noise.converter_codes**2 + bends**2 + _ROUNDING_VARIANCE
+        in_codes *= (4**matrix.bits - 1) / 3
         in_codes += (planes * noise.converter_codes) ** 2 / noise.zero_conversions
         own = in_codes * self._per_code(matrix.name) ** 2
         total = squares.new_zeros(len(codes), matrix.outputs)
         for cells in self._cells[matrix.name]:
             rows = squares[:, cells.tile.inputs] @ cells.sd_uS.square().T + own * cells.sampled
+            rows = rows + _map_variance(cells, codes[:, cells.tile.inputs].to(torch.float32))
             total[:, cells.tile.outputs] += rows[:, 0::2] + rows[:, 1::2]
         return total.sqrt()
 
@@ -129,14 +153,14 @@ class OnMap:
             parts.append((readout, done.accumulators))
         return assemble(matrix, parts, len(codes))
 
-    def _read(self, tiles: Sequence[TileCells]) -> Tensor:
-        """Weights (outputs, inputs) float32 in uS, read once if noise is per weight."""
+    def _read(self, tiles: Sequence[TileCells], noisy: bool) -> Tensor:
+        """Weights (outputs, inputs) float32 in uS, exact or as one noisy read shows them."""
         outputs = max(cells.tile.outputs.stop for cells in tiles)
         inputs = max(cells.tile.inputs.stop for cells in tiles)
         weights = tiles[0].mean_uS.new_zeros(outputs, inputs)
         for cells in tiles:
             rows = cells.mean_uS
-            if self.noise == "per_weight":
+            if noisy:
                 rows = rows + cells.sd_uS * self._draw(rows.shape)
             weights[cells.tile.outputs, cells.tile.inputs] = rows[0::2] - rows[1::2]
         return weights
@@ -161,6 +185,15 @@ class OnMap:
 
     def _draw(self, shape: torch.Size) -> Tensor:
         return torch.randn(shape, generator=self._random, device=self._random.device)
+
+
+def _map_variance(cells: TileCells, codes: Tensor) -> Tensor:
+    """Variance of each row's sum by the errors of the map, (N, 2 outputs), in uS^2."""
+    errors = cells.errors
+    own = codes.square() @ (errors.cell * cells.mean_uS).square().T
+    together = (errors.channel * (codes @ cells.mean_uS.T)).square()
+    is_open = (cells.mean_uS != 0).to(codes.dtype)
+    return own + together + (errors.offset_uS * (codes @ is_open.T)).square()
 
 
 def _sums_of_squares(bits: int) -> Tensor:
