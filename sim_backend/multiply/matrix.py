@@ -17,6 +17,7 @@ from sim_backend._jit import ENTRY, Integer, kernel
 from sim_backend.cells import UInt8Array, UInt32Array
 from sim_backend.effective import Group, Solution
 from sim_backend.faults.switches import StuckLines
+from sim_backend.fixedpoint import Int64Array
 from sim_backend.multiply.schedule import Schedule
 from sim_backend.readpath import own_variance, units_of
 
@@ -54,7 +55,9 @@ class Matrix(NamedTuple):
     wide_variance: bool
 
 
-def fold(effective_ps: UInt32Array, gates: UInt8Array, noise: int) -> Matrix:
+def fold(
+    effective_ps: UInt32Array, gates: UInt8Array, noise: int, like: Matrix | None = None
+) -> Matrix:
     """Fold the samples of a block.
 
     Parameters
@@ -65,12 +68,16 @@ def fold(effective_ps: UInt32Array, gates: UInt8Array, noise: int) -> Matrix:
         1 where the bit line follows the input.
     noise : int
         Of a cell, relative, in 2^-20; 0 leaves the variances out.
+    like : Matrix, optional
+        Keep two halves where this one does, even if one would do.
     """
     samples, columns = effective_ps.shape
     units, variance = np.empty_like(effective_ps), np.empty_like(effective_ps)
     _gated(effective_ps, gates, noise, units, variance)
-    sums, wide_sum = _parts(units)
-    variances, wide_variance = _parts(variance) if noise else ([], False)
+    sums, wide_sum = _parts(units, like is not None and like.wide_sum)
+    variances, wide_variance = (
+        _parts(variance, like is not None and like.wide_variance) if noise else ([], False)
+    )
     stride = -(-samples // ENTRY) * ENTRY
     parts = [*sums, *variances]
     height = -(-columns // COLUMN_STEP) * COLUMN_STEP
@@ -80,18 +87,26 @@ def fold(effective_ps: UInt32Array, gates: UInt8Array, noise: int) -> Matrix:
     return Matrix(values, samples, stride, noise > 0, wide_sum, wide_variance)
 
 
-def _parts(values: UInt32Array) -> tuple[list[UInt32Array], bool]:
-    """The values, or their halves if a row of them sums to more than 32 bits."""
-    if int(values.sum(axis=1, dtype=np.uint64).max()) < 1 << 32:
+def _parts(values: UInt32Array, wide: bool) -> tuple[list[UInt32Array], bool]:
+    """The values, or their halves if wanted, or if a row of them sums to more than 32 bits."""
+    if not wide and int(values.sum(axis=1, dtype=np.uint64).max()) < 1 << 32:
         return [values], False
     return [values & np.uint32((1 << _HALF_BITS) - 1), values >> np.uint32(_HALF_BITS)], True
 
 
+class _Kept(NamedTuple):
+    """A matrix, what it was folded from, and which solution each of its steps had then."""
+
+    schedule: Schedule
+    numbers: dict[int, int]
+    matrix: Matrix
+
+
 class Matrices:
-    """Folded matrices of one chip, kept until a pulse or a newer schedule makes them useless."""
+    """Folded matrices of one chip; only what a pulse or age has changed is folded again."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[object, ...], tuple[Schedule, Matrix]] = OrderedDict()
+        self._kept: OrderedDict[tuple[int, ...], _Kept] = OrderedDict()
 
     def of(
         self,
@@ -102,7 +117,7 @@ class Matrices:
         noise: int,
         stuck: StuckLines | None = None,
     ) -> Matrix:
-        """Folded matrix of some samples of a schedule, for some columns.
+        """Folded matrix of some samples of a schedule, for some columns; good until the next call.
 
         Parameters
         ----------
@@ -113,27 +128,57 @@ class Matrices:
         """
         steps = schedule.step[samples]
         solutions = {at: effective(schedule.groups[at]) for at in np.unique(steps).tolist()}
-        numbers = tuple(solution.number for solution in solutions.values())
-        key = (id(schedule), samples.start, columns.start, columns.stop, numbers)
-        found = self._kept.get(key)
-        if found is not None:
+        key = (id(schedule), samples.start, columns.start, columns.stop)
+        kept = self._kept.get(key)
+        changed = [at for at, sol in solutions.items() if kept and kept.numbers[at] != sol.number]
+        if kept and not changed:
             self._kept.move_to_end(key)
-            return found[1]
-        places = zip(steps.tolist(), schedule.place[samples].tolist(), strict=True)
-        rows_ps = np.stack([solutions[at].effective_ps[place] for at, place in places])
-        gates = schedule.gates[steps, columns]
-        if stuck is None:
-            matrix = fold(rows_ps[:, columns], gates, noise)
+            return kept.matrix
+        chosen = np.flatnonzero(np.isin(steps, changed)) if kept else np.arange(len(steps))
+        steps, places = steps[chosen], schedule.place[samples][chosen]
+        pairs = zip(steps.tolist(), places.tolist(), strict=True)
+        rows_ps = np.stack([solutions[at].effective_ps[place] for at, place in pairs])
+        rows_ps, gates = _inputs(rows_ps, schedule.gates[steps], columns, stuck)
+        piece = fold(rows_ps, gates, noise, kept.matrix if kept else None)
+        if kept and _same_kind(piece, kept.matrix):
+            _put(piece, chosen, kept.matrix)
+            matrix = kept.matrix
+        elif kept:
+            # what has grown no longer fits: everything anew
+            del self._kept[key]
+            return self.of(schedule, samples, columns, effective, noise, stuck)
         else:
-            gated_ps, always_ps = stuck.split_ps(rows_ps)
-            inputs_ps = np.column_stack([gated_ps[:, columns], always_ps]).astype(np.uint32)
-            always = np.ones((len(gates), 1), dtype=np.uint8)
-            matrix = fold(inputs_ps, np.column_stack([gates, always]), noise)
+            matrix = piece
         # the schedule is kept with it: an identity is only good as long as its object lives
-        self._kept[key] = schedule, matrix
+        numbers = {at: solution.number for at, solution in solutions.items()}
+        self._kept[key] = _Kept(schedule, numbers, matrix)
+        self._kept.move_to_end(key)
         while len(self._kept) > _MOST_KEPT:
             self._kept.popitem(last=False)
         return matrix
+
+
+def _inputs(
+    rows_ps: UInt32Array, gates: UInt8Array, columns: slice, stuck: StuckLines | None
+) -> tuple[UInt32Array, UInt8Array]:
+    """Conductances and gates of the inputs, from those of all columns."""
+    if stuck is None:
+        return rows_ps[:, columns], gates[:, columns]
+    gated_ps, always_ps = stuck.split_ps(rows_ps)
+    always = np.ones((len(gates), 1), dtype=np.uint8)
+    inputs_ps = np.column_stack([gated_ps[:, columns], always_ps]).astype(np.uint32)
+    return inputs_ps, np.column_stack([gates[:, columns], always])
+
+
+def _same_kind(one: Matrix, other: Matrix) -> bool:
+    return (one.wide_sum, one.wide_variance) == (other.wide_sum, other.wide_variance)
+
+
+def _put(piece: Matrix, at: Int64Array, matrix: Matrix) -> None:
+    """Overwrite some samples of a matrix by those of a piece of the same kind."""
+    for part in range(matrix.values.shape[1] // matrix.stride):
+        begin = part * piece.stride
+        matrix.values[:, part * matrix.stride + at] = piece.values[:, begin : begin + len(at)]
 
 
 @kernel

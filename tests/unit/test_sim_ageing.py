@@ -11,13 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firmware_protocol.executor import FrameId
-from firmware_protocol.messages import Operation
+from firmware_protocol.layouts import STEP
+from firmware_protocol.messages import Operation, Use
 from sim_backend import ageing, readpath, relaxation, technology, telegraph
 from sim_backend.board import LAST_NS, SimulatedBoard
 from sim_backend.cells import FORMED, OFF, CellFlag
 from sim_backend.errors import NoSuchTechnology, OutOfRange, ProfileError
 from sim_backend.frontend import quantised
 from sim_backend.macro import Macro
+from sim_backend.multiply import Inputs, Matrices, Schedule
 from sim_backend.profile import Fact
 from sim_backend.randomness import Stream, child
 from sim_backend.technology import Temperature
@@ -421,3 +423,38 @@ def test_time_and_temperature_beyond_the_board_are_refused_and_nothing_is_done(
 def test_multiplied_rounds_and_never_overflows(ps: int, factor: int):
     out = ageing.multiplied(np.array([[ps]], np.uint32), np.array([[factor]], np.int64))
     assert out[0, 0] == min((ps * factor + 2**19) >> 20, 2**32 - 1)
+
+
+# --- products -------------------------------------------------------------------------------
+
+
+def gate_schedule(rows: np.ndarray) -> Schedule:
+    steps = np.zeros(len(rows) // 8, dtype=STEP)
+    steps["range"], steps["gate"] = 2, np.random.default_rng(3).integers(0, 256, 64)
+    steps["samples"]["row"] = steps["samples"]["accumulator"] = rows.reshape(-1, 8)
+    steps["samples"]["use"] = Use.ADD
+    return Schedule.of(steps, len(rows), 512)
+
+
+@pytest.mark.parametrize("kind", ["tech_a", "tech_b"])
+def test_products_see_their_cells_age_vector_by_vector_however_they_are_cut(
+    tmp_path: Path, kind: str
+):
+    rows, vectors = np.arange(32), 500
+    schedule = gate_schedule(rows)
+    planes = np.random.default_rng(4).integers(0, 256, (vectors, 3, 64)).astype(np.uint8)
+    seen, folded = [], []
+    for n, size in enumerate((vectors, 1, 7)):
+        with board_of(tmp_path / str(n), kind) as board:
+            board.measure_zeros(0, rows, 2)
+            sums = []
+            for at in range(0, vectors, size):
+                if size == 1:
+                    board.chips[0]._matrices = Matrices()  # nothing is kept, all is folded anew
+                inputs = Inputs(planes[at : at + size], False)
+                sums.append(board.multiply(0, schedule, inputs, 0, 512).sums)
+            seen.append(np.concatenate(sums).tobytes())
+            lines = board.chips[0]._lines
+            folded.append(lines._aged_so_far)
+    assert len(set(seen)) == 1
+    assert min(folded) > 2 * len(schedule.groups)  # cells did age between the first and the last
