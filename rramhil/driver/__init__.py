@@ -5,6 +5,7 @@ operating area; `schedule` the wire's side of a multiplication; `description` wh
 of itself.
 """
 
+from rramhil.driver._running import RunningSchedule
 from rramhil.driver.board import Board
 from rramhil.driver.chip import Chip
 from rramhil.driver.description import Description, Envelope, LineResistances, References
@@ -38,4 +39,5 @@ __all__ = [
     "PulseResult",
     "References",
     "RunResult",
+    "RunningSchedule",
 ]

@@ -36,9 +36,9 @@ from rramhil.driver._multiply import (
     joined,
     load_bodies,
     run_body,
-    run_result,
     vectors_of_a_frame,
 )
+from rramhil.driver._running import RunningSchedule
 from rramhil.driver.description import Description
 from rramhil.driver.link import Link
 from rramhil.driver.schedule import bit_planes, packed_steps
@@ -325,6 +325,39 @@ class Chip:
         BoardError
             The board refused: no schedule in the slot, or a zero is missing.
         """
+        run, planes = self._prepared(slot, inputs, bits, is_signed, first_column)
+        results: list[RunResult] = []
+        if slot not in self._accumulators:
+            # loaded by somebody else: the first answer tells how long the others will be
+            results.append(RunningSchedule(self._link, [run_body(run, planes[:1])]).result())
+            self._accumulators[slot] = results[0].accumulators.shape[1]
+            planes = planes[1:]
+        bodies = self._bodies(run, slot, planes)
+        for start in range(0, len(bodies), _RUN_FRAMES):
+            part = bodies[start : start + _RUN_FRAMES]
+            results.append(RunningSchedule(self._link, part).result())
+        return joined(results)
+
+    def start_schedule(
+        self,
+        slot: int,
+        inputs: NDArray[Any],
+        bits: int,
+        *,
+        is_signed: bool = False,
+        first_column: int = 0,
+    ) -> RunningSchedule:
+        """As `run_schedule`, but do not wait: what is started later is executed later.
+
+        The schedule was loaded through this object. Inputs and answers stay in memory until the
+        result is taken, so a batch is best cut into parts.
+        """
+        run, planes = self._prepared(slot, inputs, bits, is_signed, first_column)
+        return RunningSchedule(self._link, self._bodies(run, slot, planes))
+
+    def _prepared(
+        self, slot: int, inputs: NDArray[Any], bits: int, is_signed: bool, first_column: int
+    ) -> tuple[Run, NDArray[np.uint8]]:
         self._check_slot(slot)
         planes = bit_planes(inputs, bits, is_signed)
         columns = inputs.shape[1]
@@ -333,25 +366,12 @@ class Chip:
                 f"inputs of {columns} columns from column {first_column} on do not fit the "
                 f"{self.description.columns} columns of the array"
             )
-        run = Run(self.number, slot, is_signed, first_column, columns)
-        results: list[RunResult] = []
-        if slot not in self._accumulators:
-            # loaded by somebody else: the first answer tells how long the others will be
-            results += self._run(run, [planes[:1]])
-            self._accumulators[slot] = results[0].accumulators.shape[1]
-            planes = planes[1:]
+        return Run(self.number, slot, is_signed, first_column, columns), planes
+
+    def _bodies(self, run: Run, slot: int, planes: NDArray[np.uint8]) -> list[bytes]:
         max_body = self._link.hello.max_body
         size = vectors_of_a_frame(planes[:1].size or 1, self._accumulators[slot], max_body)
-        for start in range(0, len(planes), _RUN_FRAMES * size):
-            batch = planes[start : start + _RUN_FRAMES * size]
-            results += self._run(run, [batch[n : n + size] for n in range(0, len(batch), size)])
-        return joined(results)
-
-    def _run(self, run: Run, parts: list[NDArray[np.uint8]]) -> list[RunResult]:
-        bodies = [run_body(run, part) for part in parts]
-        requests = self._link.exchange(Command.RUN_SCHEDULE, bodies)
-        clear_and_raise(self._link, requests)
-        return [run_result(request.reply or b"") for request in requests]
+        return [run_body(run, planes[at : at + size]) for at in range(0, len(planes), size)]
 
     # --- helpers ---------------------------------------------------------------------------
 

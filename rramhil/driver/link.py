@@ -132,11 +132,20 @@ class Link:
         A request whose outcome nobody knows, because the link was lost, has neither reply nor
         error. Chunks of a command that streams go to `on_chunk`, in the I/O thread, in order.
         """
+        return self.start(command, bodies, before, on_chunk).wait()
+
+    def start(
+        self,
+        command: Command,
+        bodies: Sequence[bytes],
+        before: Callable[[int, int], None] | None = None,
+        on_chunk: ChunkSink | None = None,
+    ) -> InFlight:
+        """As `exchange`, but do not wait: what is started later is executed later."""
         ended = _Countdown(len(bodies))
         requests = [Request(command, body, ended.one_done, on_chunk) for body in bodies]
         self._submit(requests, before)
-        ended.event.wait()
-        return requests
+        return InFlight(requests, ended.event)
 
     def now(self, command: Command) -> bytes:
         """Send a command that stands outside the order: STATUS, ABORT or ESTOP."""
@@ -286,6 +295,19 @@ class Link:
         self._pipe.wake()
         self._thread.join(2.0)
         self._pipe.close()
+
+
+class InFlight:
+    """Requests that are under way."""
+
+    def __init__(self, requests: list[Request], ended: threading.Event) -> None:
+        self._requests = requests
+        self._ended = ended
+
+    def wait(self) -> list[Request]:
+        """The requests, once all have ended, however they did."""
+        self._ended.wait()
+        return self._requests
 
 
 class _Countdown:

@@ -72,9 +72,12 @@ def bit_planes(inputs: NDArray[Any], bits: int, is_signed: bool) -> NDArray[np.u
         outside = inputs[(inputs < low) | (inputs > high)][0]
         kind = "signed" if is_signed else "unsigned"
         raise ValueError(f"input {outside} lies outside {low} to {high}, {bits} bits {kind}")
-    words = inputs.astype(np.int16).astype(np.uint8)[:, None, :]
-    planes = words >> np.arange(bits, dtype=np.uint8)[:, None] & np.uint8(1)
-    return np.packbits(planes, axis=2, bitorder="little")
+    # of negative numbers, the lowest eight bits
+    words = inputs if inputs.dtype == np.uint8 else inputs.astype(np.int16).astype(np.uint8)
+    planes = np.empty((len(words), bits, -(-words.shape[1] // 8)), dtype=np.uint8)
+    for plane in range(bits):
+        planes[:, plane] = np.packbits(words & np.uint8(1 << plane), axis=1, bitorder="little")
+    return planes
 
 
 def _refuse(schedule: Schedule, description: Description) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from rramhil.driver import Board, Chip, RunResult
+from rramhil.driver import Board, Chip, RunningSchedule, RunResult
 from rramhil.errors import UsageError
 from rramhil.inference.front_end import FrontEnd, RowsInRange, measured_front_end
 from rramhil.inference.readout import TileReadout
@@ -111,16 +111,20 @@ class Deployment:
         """Tiles of a matrix."""
         return tuple(each for each in self.tiles if each.tile.matrix == name)
 
-    def run(self, tile: DeployedTile, lines: npt.NDArray[Any], bits: int) -> RunResult:
-        """Multiply on one tile, whose schedule has steps; it is loaded where it is not.
+    def start(self, tile: DeployedTile, lines: npt.NDArray[Any], bits: int) -> RunningSchedule:
+        """Begin to multiply on one tile, whose schedule has steps; it is loaded where it is not.
 
         Parameters
         ----------
         lines : (N, lines) integer
-            As `DeployedTile.on_lines` gives them; unsigned.
+            As `DeployedTile.on_lines` gives them; unsigned, at least one.
         """
         chip = self._load(tile)
-        return chip.run_schedule(tile.slot, lines, bits, first_column=tile.first_column)
+        return chip.start_schedule(tile.slot, lines, bits, first_column=tile.first_column)
+
+    def run(self, tile: DeployedTile, lines: npt.NDArray[Any], bits: int) -> RunResult:
+        """As `start`, and wait for the result."""
+        return self.start(tile, lines, bits).result()
 
     def _load(self, tile: DeployedTile) -> Chip:
         number = tile.tile.chip

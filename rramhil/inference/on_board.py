@@ -6,21 +6,27 @@ counted on it. The digital half is that of the map (`readout`).
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from rramhil.driver import RunningSchedule
 from rramhil.errors import VerificationFailed
 from rramhil.inference.deploy import DeployedTile, Deployment
 from rramhil.inference.readout import TileReadout, assemble
 from rramhil.network import Matrix
 
 _ROW_SUM_REPEATS = 64
-_WINDOW_VECTORS = 1 << 15
+_WINDOW_VECTORS = 1 << 12
 """Vectors that are prepared, sent and read out together."""
+_WINDOWS = 2
+"""Windows under way beside the one that is being prepared or read out."""
 
 
 @dataclass
@@ -47,6 +53,14 @@ class Work:
             self.saturated + other.saturated,
             self.board_time_s + other.board_time_s,
         )
+
+
+class _Window(NamedTuple):
+    """Vectors that are under way on every tile of a matrix; None for a tile without steps."""
+
+    vectors: int
+    tiles: Sequence[DeployedTile]
+    runs: list[RunningSchedule | None]
 
 
 class OnBoard:
@@ -92,11 +106,18 @@ class OnBoard:
         BoardError, LinkLost
             See the driver.
         """
-        if not len(codes):
-            return torch.zeros(0, matrix.outputs)
-        windows = codes.cpu().split(_WINDOW_VECTORS)
-        parts = [self._multiply(matrix, window.numpy()) for window in windows]
-        return (parts[0] if len(parts) == 1 else torch.cat(parts)).to(codes.device)
+        tiles = self.deployment.tiles_of(matrix.name)
+        done = Work(vectors=len(codes))
+        start_ns = self.deployment.board.status().board_time_ns
+        parts: list[Tensor] = []
+        in_flight: deque[_Window] = deque()
+        for window in codes.cpu().split(_WINDOW_VECTORS):
+            in_flight.append(self._started(tiles, matrix, window.numpy()))
+            if len(in_flight) > _WINDOWS:
+                parts.append(_finished(in_flight.popleft(), matrix, done, start_ns))
+        parts += [_finished(window, matrix, done, start_ns) for window in in_flight]
+        self.work[matrix.name] = self.work.get(matrix.name, Work()) + done
+        return torch.cat(parts).to(codes.device)
 
     def row_sums(self, matrix: Matrix) -> Tensor:
         """Sum of each output's weights in uS, (outputs,) float32, measured on the first call.
@@ -111,24 +132,16 @@ class OnBoard:
             self._row_sums[matrix.name] = total.to(torch.float32)
         return self._row_sums[matrix.name]
 
-    def _multiply(self, matrix: Matrix, codes: npt.NDArray[np.uint8]) -> Tensor:
-        deployment, done = self.deployment, Work(vectors=len(codes))
-        start_ns = stop_ns = deployment.board.status().board_time_ns
-        parts: list[tuple[TileReadout, Tensor]] = []
-        for tile in deployment.tiles_of(matrix.name):
-            if not tile.schedule.steps:
-                sums = torch.zeros((len(codes), 2 * len(tile.tile.rows)), dtype=torch.int32)
-            else:
-                lines = tile.on_lines(codes[:, tile.tile.inputs])
-                result = deployment.run(tile, lines, matrix.bits)
-                sums = torch.from_numpy(result.accumulators)
-                done.conversions += result.conversions
-                done.saturated += result.saturated
-                stop_ns = result.board_time_ns
-            parts.append((tile.readout, sums))
-        done.board_time_s = (stop_ns - start_ns) / 1e9
-        self.work[matrix.name] = self.work.get(matrix.name, Work()) + done
-        return assemble(matrix, parts, len(codes))
+    def _started(
+        self, tiles: Sequence[DeployedTile], matrix: Matrix, codes: npt.NDArray[np.uint8]
+    ) -> _Window:
+        runs = [
+            self.deployment.start(tile, tile.on_lines(codes[:, tile.tile.inputs]), matrix.bits)
+            if tile.schedule.steps and len(codes)
+            else None
+            for tile in tiles
+        ]
+        return _Window(len(codes), tiles, runs)
 
     def _tile_sums(self, tile: DeployedTile) -> Tensor:
         inputs = len(tile.tile.columns)
@@ -143,3 +156,19 @@ class OnBoard:
             parts = min(inputs, 2 * parts)
         products = tile.readout.products(torch.from_numpy(result.accumulators), 1)
         return products.sum(dim=0) / _ROW_SUM_REPEATS
+
+
+def _finished(window: _Window, matrix: Matrix, done: Work, start_ns: int) -> Tensor:
+    """Products of a window (vectors, outputs); adds to what was done since a time of the clock."""
+    parts: list[tuple[TileReadout, Tensor]] = []
+    for tile, run in zip(window.tiles, window.runs, strict=True):
+        if run is None:
+            sums = torch.zeros((window.vectors, 2 * len(tile.tile.rows)), dtype=torch.int32)
+        else:
+            result = run.result()
+            sums = torch.from_numpy(result.accumulators)
+            done.conversions += result.conversions
+            done.saturated += result.saturated
+            done.board_time_s = (result.board_time_ns - start_ns) / 1e9
+        parts.append((tile.readout, sums))
+    return assemble(matrix, parts, window.vectors)

@@ -38,10 +38,16 @@ class TileReadout(NamedTuple):
     zero_rest: Tensor
 
     def products(self, accumulators: Tensor, bits: int) -> Tensor:
-        """Products in uS times code, (N, outputs) float64, of accumulators (N, 2 outputs) int32."""
-        planes = (1 << bits) - 1
-        rows = (accumulators.to(torch.float64) - planes * self.zero_rest) * self.per_code_uS
-        return rows[:, 0::2] - rows[:, 1::2]
+        """Products in uS times code, (N, outputs) float32, of accumulators (N, 2 outputs) int32.
+
+        Accumulators of one sample lie below 2^24, so that nothing is lost before the last rounding.
+        """
+        gain = self.per_code_uS.to(torch.float32)
+        rest = ((1 << bits) - 1) * self.zero_rest * self.per_code_uS
+        products = accumulators[:, 0::2] * gain[0::2]
+        products -= accumulators[:, 1::2] * gain[1::2]
+        products -= (rest[0::2] - rest[1::2]).to(torch.float32)
+        return products
 
 
 def nominal_readout(tile: Tile, per_code_uS: float) -> TileReadout:
@@ -72,12 +78,15 @@ def assemble(matrix: Matrix, parts: Iterable[tuple[TileReadout, Tensor]], vector
     total: Tensor | None = None
     for readout, accumulators in parts:
         products = readout.products(accumulators, matrix.bits)
+        if total is None and products.shape[1] == matrix.outputs:
+            total = products
+            continue
         if total is None:
             total = products.new_zeros(vectors, matrix.outputs)
         total[:, readout.tile.outputs] += products
     if total is None:
         raise ValueError(f"matrix {matrix.name} has no tiles")
-    return total.to(torch.float32)
+    return total
 
 
 def row_sums_of(matrix: Matrix, tiles: Sequence[TileCells]) -> Tensor:
