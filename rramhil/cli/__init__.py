@@ -20,6 +20,7 @@ COMMANDS = {
     "map": ("rramhil.cli.maps", "Conductance maps: list, show, compare, import, export"),
     "train": ("rramhil.cli.train", "Learn which cells of a chip a network keeps"),
     "mask": ("rramhil.cli.mask", "Masks of a run: price them, apply them, verify them"),
+    "infer": ("rramhil.cli.infer", "Run a trained network on the chip"),
     "board": ("rramhil.cli.board", "Boards: find them, describe them, stop them"),
     "sim": ("rramhil.cli.sim", "Simulated boards: serve, look inside, put in a fresh chip"),
     "bench": ("rramhil.cli.bench", "Measure the speed of the link, beside what is possible"),

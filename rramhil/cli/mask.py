@@ -19,14 +19,16 @@ from rramhil.cli._options import (
     DebugOption,
     JsonOption,
     LabOption,
+    RecordOption,
     examples,
     new_app,
 )
 
 if TYPE_CHECKING:
     from rramhil.driver import Board
-    from rramhil.flow import Plan
+    from rramhil.flow import Applied, Plan
     from rramhil.lab import Lab
+    from rramhil.network import Run
 
 app = new_app(
     "Masks of a trained run as gate schedules: price them, load them, verify them.\n\nA run is "
@@ -111,9 +113,7 @@ def _plan(
 ) -> Plan:
     from rramhil.cli._networks import load_task, parse_chips
     from rramhil.errors import NotFound
-    from rramhil.flow import find_run, plan_run, plan_task
-    from rramhil.flow.chips import has_map, known_chips
-    from rramhil.flow.training import new_network
+    from rramhil.flow import find_run, has_map, known_chips, new_network, plan_run, plan_task
 
     sockets = None if chips is None else parse_chips(chips, 0, board.identity.chips)
     try:
@@ -142,9 +142,160 @@ def _plan(
 
 
 def _known(board: Board, lab: Lab, sockets: tuple[int, ...]) -> dict[int, Any]:
-    from rramhil.flow.chips import has_map, known_chips
+    from rramhil.flow import has_map, known_chips
 
     return known_chips(board, lab, [each for each in sockets if has_map(board, lab, each)])
+
+
+ChipOfRunOption = Annotated[
+    int | None,
+    typer.Option("--chip", metavar="N", min=0, help="The chip's socket; else those of the run."),
+]
+ForceOption = Annotated[
+    bool,
+    typer.Option("--force", help="Take a run that was trained on another chip nevertheless."),
+]
+
+
+@app.command(
+    "apply",
+    epilog=examples(
+        "rramhil mask apply digits --chip 0",
+        "rramhil mask apply digits-20260101-120000 --board tcp://127.0.0.1:7400 --json",
+    ),
+)
+def apply(
+    run: RunArgument,
+    chip: ChipOfRunOption = None,
+    force: ForceOption = False,
+    board: BoardOption = None,
+    lab: LabOption = None,
+    record: RecordOption = None,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Load the masks of a run into the board as gate schedules; no pulse is fired.
+
+    Zeros and gains of every channel and range in use are measured, schedules are loaded, the
+    switches are read back. The board keeps the schedules until it is switched off; a sim:// board
+    ends with the command. Refused on another chip than the run was trained on, unless forced.
+    """
+    from rramhil.cli._boards import controlled_board, find_settings, opened_lab
+    from rramhil.cli._networks import need_extra
+    from rramhil.cli._output import print_facts, print_json
+    from rramhil.errors import VerificationFailed
+
+    need_extra()
+    settings = find_settings(board, lab)
+    with opened_lab(settings) as kept, controlled_board(settings, record) as opened:
+        path, _, applied = _applied(opened, kept, run, chip, force=force)
+        facts = {"run": str(path), **applied.as_dict()}
+    if facts["problems"]:
+        raise VerificationFailed(
+            " ".join(facts["problems"]), "`rramhil mask verify` measures what it spoils."
+        )
+    if as_json:
+        print_json(facts)
+        return
+    chips = ", ".join(facts["chips"])
+    print_facts(
+        ("run", facts["run"]),
+        ("loaded", f"{facts['steps']:,} steps in {facts['slots']} slots of chip {chips}"),
+        ("pulses", f"{facts['pulses']:,}"),
+        ("board time", f"{facts['board_time_s']:.3f} s"),
+    )
+
+
+@app.command(
+    "verify",
+    epilog=examples(
+        "rramhil mask verify digits --chip 0", "rramhil mask verify digits --repeats 32 --json"
+    ),
+)
+def verify(
+    run: RunArgument,
+    chip: ChipOfRunOption = None,
+    repeats: Annotated[
+        int,
+        typer.Option("--repeats", metavar="N", min=1, max=4096, help="Times a sum is measured."),
+    ] = 8,
+    force: ForceOption = False,
+    board: BoardOption = None,
+    lab: LabOption = None,
+    record: RecordOption = None,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Load the masks of a run, measure every gated row sum, and compare with the map.
+
+    Wrong switches, dead channels, channels whose gain moved and drifted rows are told apart and
+    named (exit code 6), and a report is written into the lab's folder `reports`. Of sound chips,
+    one in a million raises an alarm.
+    """
+    from rramhil.cli._boards import controlled_board, find_settings, opened_lab
+    from rramhil.cli._networks import need_extra
+    from rramhil.cli._output import print_json
+    from rramhil.errors import VerificationFailed
+    from rramhil.flow import known_chips, write_report
+    from rramhil.inference import verify_deployment
+
+    need_extra()
+    settings = find_settings(board, lab)
+    with opened_lab(settings) as kept, controlled_board(settings, record) as opened:
+        path, found, applied = _applied(opened, kept, run, chip, force=force)
+        deployment = applied.deployment
+        chips = known_chips(opened, kept, found.placement.chips, deployment.front_end.gains)
+        verdicts = verify_deployment(
+            deployment, {number: each.cells for number, each in chips.items()}, repeats
+        )
+        facts = _verdict(path, applied, chips, verdicts)
+    sentences = [
+        *applied.deployment.problems,
+        *(each.sentence for verdict in verdicts.values() for each in verdict.findings),
+    ]
+    if sentences:
+        report = write_report(settings.lab, path.name, facts)
+        raise VerificationFailed(" ".join(sentences), f"The report is {report}.")
+    if as_json:
+        print_json(facts)
+        return
+    for number, verdict in verdicts.items():
+        typer.echo(
+            f"Chip {number}: {verdict.samples:,} row sums agree with the map, rms "
+            f"{verdict.rms_sigma:.2f} of the predicted noise; nothing beyond "
+            f"{verdict.threshold_sigma:.1f} sigma."
+        )
+
+
+def _applied(
+    board: Board, lab: Lab, which: str, chip: int | None, *, force: bool
+) -> tuple[Path, Run, Applied]:
+    """Find a run, refuse it on chips that are not its own, and apply it."""
+    from rramhil.errors import MaskError
+    from rramhil.flow import apply_run, find_run, refuse_other_chips
+
+    path, run = find_run(lab.root, which)
+    if chip is not None and run.placement.chips != (chip,):
+        raise MaskError(
+            f"The run {path.name} is placed on chip {_listed(run.placement.chips)}, not on {chip}.",
+            f"`rramhil train {run.config.task} --chip {chip}` trains one for it.",
+        )
+    refuse_other_chips(run, board, lab, force=force)
+    return path, run, apply_run(board, run)
+
+
+def _verdict(path: Path, applied: Applied, chips: Any, verdicts: Any) -> dict[str, Any]:
+    return {
+        "run": str(path),
+        "clean": not applied.deployment.problems and all(each.clean for each in verdicts.values()),
+        **applied.as_dict(),
+        "maps": {str(number): each.map_id for number, each in chips.items()},
+        "verifications": {str(number): each.as_dict() for number, each in verdicts.items()},
+    }
+
+
+def _listed(numbers: tuple[int, ...]) -> str:
+    return ", ".join(str(number) for number in numbers)
 
 
 def _draw(plan: Plan, png: Path) -> None:
@@ -161,7 +312,7 @@ def print_plan(plan: Plan) -> None:
     from rramhil.cli._output import print_facts, print_table
 
     placement, report = plan.placement, plan.report
-    chips = ", ".join(str(chip) for chip in placement.chips)
+    chips = _listed(placement.chips)
     drawn = ", drawn at random: there is no run yet" if plan.drawn else ""
     print_facts(
         ("placement", f"{placement.id}, {len(placement.tiles)} tiles on chip {chips}"),

@@ -77,10 +77,10 @@ def train(
     """Learn which cells of a programmed chip a network uses; no weight is ever tuned.
 
     The chip's newest map in the lab is trained on; a chip without one is to be programmed first.
-    The run is a folder of the lab, which `mask` and `infer` take. The board is only asked what it
-    is.
+    The gains of the board's channels are measured first; nothing is fired. The run is a folder of
+    the lab, which `mask` and `infer` take.
     """
-    from rramhil.cli._boards import find_settings, observed_board, opened_lab
+    from rramhil.cli._boards import controlled_board, find_settings, opened_lab
     from rramhil.cli._networks import load_task, need_extra, parse_chips, parse_gate
     from rramhil.cli._output import print_json
 
@@ -98,7 +98,7 @@ def train(
     )
     settings = find_settings(board, lab)
     found, splits = load_task(task, settings.lab)
-    with opened_lab(settings) as kept, observed_board(settings) as opened:
+    with opened_lab(settings) as kept, controlled_board(settings) as opened:
         sockets = parse_chips(chips, chip, opened.identity.chips)
         path = new_run_path(kept, found, run)
         trained = train_and_keep(opened, kept, sockets, request, found, splits, path)
@@ -133,8 +133,10 @@ def train_and_keep(
     """Train on the chips' maps, with a bar, and write the run."""
     from rramhil.cli._progress import Bars
     from rramhil.flow import known_chips, train_run
+    from rramhil.inference import measured_gains
 
-    chips = known_chips(board, lab, sockets)
+    chips = known_chips(board, lab, sockets)  # before anything is measured: one may be missing
+    chips = known_chips(board, lab, sockets, measured_gains(board))
     with Bars() as bars:
         bars.phase("training", request.epochs or task.epochs, "epochs")
         trained = train_run(

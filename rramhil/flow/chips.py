@@ -1,31 +1,27 @@
 """What networks need to know of chips: their maps and defects, and facts of their board.
 
-Owns: which of a lab's maps is a chip's present one, and what a board's description says in the
-words of `switching` and `inference`. Measures nothing.
+Owns: which of a lab's maps is a chip's present one, whether a run belongs to the chips that are
+there, and what a board's description says in the words of `switching`. Fires nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from calibration.wires import Lines, effective_uS
+from calibration import Gains
+from calibration.wires import effective_uS
 from rramhil.driver import Board, Description
-from rramhil.errors import NotFound
-from rramhil.inference import Converter
-from rramhil.lab import ConductanceMap, Lab
-from rramhil.switching import BoardFacts, Defects, Geometry, Noise
+from rramhil.errors import MapFileError, NotFound
+from rramhil.inference import KnownCells, known_cells, lines_of
+from rramhil.lab import ConductanceMap, Lab, MapEntry
+from rramhil.network import Run
+from rramhil.switching import BoardFacts, Defects, Geometry
 
 Float64Array = npt.NDArray[np.float64]
-
-CONVERTER_NOISE_CODES = 0.75
-"""Noise of a conversion, in codes; no board describes it. Source: datasheet of the ADS8324."""
-_READ_NOISE = 0.02
-"""Relative read noise of a map that was read once. Source: published code of the group."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,12 +35,15 @@ class KnownChip:
     map_id : str
     measured : ConductanceMap
         Of the whole array.
+    cells : KnownCells
+        What it says of the cells, with the gains that were measured.
     """
 
     number: int
     serial: str
     map_id: str
     measured: ConductanceMap
+    cells: KnownCells
 
     @property
     def defects(self) -> Defects:
@@ -56,38 +55,54 @@ class KnownChip:
             stuck=~valid,
         )
 
-    @property
-    def read_noise(self) -> float:
-        """Relative standard deviation of one read of a cell, from the reads of the map."""
-        if self.measured.reads < 2:
-            return _READ_NOISE
-        of_cells = self.measured.valid
-        read = self.measured.read_uS[of_cells]
-        rounding = self.measured.per_code_uS**2 * (CONVERTER_NOISE_CODES**2 + 1 / 12)
-        variance = np.square(self.measured.sd_uS[of_cells]).mean() - rounding
-        return float(np.sqrt(max(0.0, variance) / max(1e-12, np.square(read).mean())))
-
-    def gated_uS(self, description: Description) -> Float64Array:
-        """Conductance (R, C) of each cell where its row is sampled alone, as under most gates."""
-        if self.measured.own_uS is None:
-            return self.measured.conductance_uS
-        return effective_uS(self.measured.own_uS, lines_of(description), 1)
+    def alone_uS(self, description: Description) -> Float64Array:
+        """What each cell reads as where its row is sampled alone, (R, C), as under most gates."""
+        return effective_uS(self.cells.own_uS, lines_of(description), 1)
 
 
-def known_chips(board: Board, lab: Lab, numbers: Iterable[int]) -> dict[int, KnownChip]:
+def known_chips(
+    board: Board, lab: Lab, numbers: Iterable[int], gains: Gains | None = None
+) -> dict[int, KnownChip]:
     """Find the present map of each chip: the newest read-back of its whole array.
+
+    Parameters
+    ----------
+    gains : Gains, optional
+        As measured on the board: maps are read at nominal ones.
 
     Raises
     ------
     NotFound
         There is no such chip, or no such map of it.
     """
-    return {number: _known(board, lab, number) for number in numbers}
+    return {number: _known(board, lab, number, gains) for number in numbers}
 
 
 def has_map(board: Board, lab: Lab, number: int) -> bool:
     """Whether the lab has a map of the chip that networks can be trained on."""
-    return _map_id(board, lab, board.chip(number).serial) is not None
+    return _newest(board, lab, board.chip(number).serial) is not None
+
+
+def is_of_these_chips(run: Run, board: Board, lab: Lab) -> bool:
+    """Whether the masks of a run were trained on maps of the chips that sit in its sockets now."""
+    if any(chip >= board.identity.chips for chip in run.placement.chips):
+        return False
+    return dict(run.masks.map_ids) == _present_maps(run, board, lab)
+
+
+def refuse_other_chips(run: Run, board: Board, lab: Lab, *, force: bool = False) -> None:
+    """Refuse a run whose masks were trained on other chips, unless forced.
+
+    A later map of the same chip is no other chip.
+
+    Raises
+    ------
+    MaskError
+        They were.
+    NotFound
+        The board lacks a socket of the run's.
+    """
+    run.masks.check(run.placement.id, _present_maps(run, board, lab), force=force)
 
 
 def geometry_of(description: Description) -> Geometry:
@@ -105,43 +120,43 @@ def board_facts(description: Description) -> BoardFacts:
     )
 
 
-def converter_of(description: Description, read_noise: float) -> Converter:
-    """Ranges, pedestal and noise of the board's converters."""
-    return Converter(
-        per_code_uS=tuple(each.per_code_uS for each in description.ranges),
-        pedestal=description.pedestal,
-        code_max=(1 << description.adc_bits) - 1,
-        noise=Noise(read_noise, CONVERTER_NOISE_CODES, description.zero_conversions),
-    )
-
-
-def lines_of(description: Description) -> Lines:
-    """Nominal resistances of the lines."""
-    ohm = description.lines
-    return Lines(
-        bit_path_ohm=ohm.bit_path_ohm,
-        bit_segment_ohm=ohm.bit_segment_ohm,
-        source_segment_ohm=ohm.source_segment_ohm,
-        source_path_ohm=ohm.source_path_ohm,
-    )
-
-
-def _known(board: Board, lab: Lab, number: int) -> KnownChip:
+def _known(board: Board, lab: Lab, number: int, gains: Gains | None) -> KnownChip:
     serial = board.chip(number).serial
-    found = _map_id(board, lab, serial)
+    found = _newest(board, lab, serial)
     if found is None:
         raise NotFound(
             f"The lab has no map of chip {serial} in socket {number}.",
             f"`rramhil program --chip {number}` makes one.",
         )
-    return KnownChip(number, serial, found, lab.maps.load(found))
+    measured = lab.maps.load(found.id)
+    cells = known_cells(measured, board.description, gains)
+    return KnownChip(number, serial, found.id, measured, cells)
 
 
-def _map_id(board: Board, lab: Lab, serial: str) -> str | None:
+def _newest(board: Board, lab: Lab, serial: str) -> MapEntry | None:
     whole = board.description.rows, board.description.columns
-    fitting: Iterable[Any] = (
-        entry.id
-        for entry in lab.maps.list(serial)
-        if entry.info.kind == "readback" and entry.shape == whole
-    )
-    return next(iter(fitting), None)
+    for entry in lab.maps.list(serial):
+        if entry.info.kind == "readback" and entry.shape == whole:
+            return entry
+    return None
+
+
+def _present_maps(run: Run, board: Board, lab: Lab) -> Mapping[int, str]:
+    """Map of each chip of a run: the run's own, if it is of this chip, else the newest one."""
+    present: dict[int, str] = {}
+    for number in run.placement.chips:
+        serial = board.chip(number).serial
+        own = run.masks.map_ids.get(number)
+        newest = _newest(board, lab, serial)
+        if own is not None and _is_of(lab, own, serial):
+            present[number] = own
+        elif newest is not None:
+            present[number] = newest.id
+    return present
+
+
+def _is_of(lab: Lab, map_id: str, serial: str) -> bool:
+    try:
+        return lab.maps.find(map_id).info.chip_serial == serial
+    except (NotFound, MapFileError):
+        return False

@@ -1,19 +1,23 @@
 """The runs that a lab keeps: their folder, their names, and finding one.
 
-Owns: `LAB/runs/NAME`. What is in a run is `network.Run`'s business.
+Owns: `LAB/runs/NAME`, and the reports of their verification. What is in a run is the business of
+`network.Run`.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+from rramhil._atomic import write_whole
 from rramhil.errors import NotFound, RunError
 from rramhil.network import Run
 
-_RUNS = "runs"
+_RUNS, _REPORTS = "runs", "reports"
 
 
 def run_folder(lab_root: Path, task_name: str) -> Path:
@@ -60,6 +64,16 @@ def newest_run(
         if run.config.task == task and fits(run):
             return path, run
     return None
+
+
+def write_report(lab_root: Path, name: str, facts: dict[str, Any]) -> Path:
+    """Write what a verification found as JSON into the lab's folder of reports."""
+    folder = lab_root / _REPORTS
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}.json"
+    text = json.dumps(facts, indent=2, default=str)
+    write_whole(path, (text + "\n").encode())
+    return path
 
 
 def _folders(lab_root: Path) -> list[Path]:

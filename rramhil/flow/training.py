@@ -14,8 +14,8 @@ import torch
 
 from rramhil.driver import Description
 from rramhil.errors import UsageError
-from rramhil.flow.chips import KnownChip, converter_of, geometry_of
-from rramhil.inference import OnMap, cells_of, choose_ranges, recorded_codes
+from rramhil.flow.chips import KnownChip, geometry_of
+from rramhil.inference import OnMap, cells_of, choose_ranges, converter_of, recorded_codes
 from rramhil.network import Network, Run, RunConfig, Share, convert, plan, weights_of
 from rramhil.pruning import EpochRecord, FitResult, TrainSettings, fit
 from rramhil.switching import GateKind, MaskSet
@@ -118,8 +118,8 @@ def train_run(
         defects={number: chip.defects for number, chip in chips.items()},
         overlay=request.overlay,
     )
-    maps_uS = {number: chips[number].gated_uS(description) for number in placement.chips}
-    noise = mean(chips[number].read_noise for number in placement.chips)
+    maps_uS = {number: chips[number].alone_uS(description) for number in placement.chips}
+    noise = mean(chips[number].cells.noise for number in placement.chips)
     settings = TrainSettings(request.epochs or task.epochs, seed=request.seed)
     result = fit(
         network,
@@ -133,12 +133,11 @@ def train_run(
         on_epoch=on_epoch,
     )
     cells = cells_of(placement, result.masks, maps_uS, noise)
-    on_map = OnMap(
-        cells, converter_of(description, noise), {each.name: 0 for each in network.matrices}
-    )
+    converter = converter_of(description)
+    on_map = OnMap(cells, converter, {each.name: 0 for each in network.matrices})
     inputs = splits.validation.inputs[:_CALIBRATION_SAMPLES]
     codes = recorded_codes(network, on_map, [inputs])
-    choices = choose_ranges(cells, codes, converter_of(description, noise), task.bits)
+    choices = choose_ranges(cells, codes, converter, task.bits)
     config = RunConfig(
         task=request.which,
         bits=task.bits,

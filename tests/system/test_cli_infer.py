@@ -1,0 +1,144 @@
+"""From a fresh lab to answers of the chip: `rramhil infer` and `rramhil mask apply|verify`."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+import typer
+
+pytest.importorskip("torch", reason="networks need the extra `train`")
+
+from rramhil.cli import _app
+from rramhil.errors import RramhilError
+from sim_backend.faults import load as load_faults
+from tests.support.boards import served_board
+from tests.support.cli import Cli
+
+INFER_KEYS = {
+    "task",
+    "samples",
+    "metric",
+    "value",
+    "software_value",
+    "samples_per_s",
+    "board_time_s",
+    "conversions",
+    "energy_j",
+    "pulses",
+    "chip_share",
+}
+TWO_MINUTES_S = 120
+CELLS = 512 * 512
+
+
+@pytest.fixture(scope="module")
+def cli(tmp_path_factory: pytest.TempPathFactory) -> Cli:
+    return Cli(tmp_path_factory.mktemp("infer"))
+
+
+@pytest.fixture(scope="module")
+def first(cli: Cli) -> dict[str, object]:
+    """What `infer digits` says in a fresh lab, with the steps on stderr."""
+    preview = cli("infer", "digits", "--dry-run", "--json").json
+    assert (preview["run"], preview["drawn"], preview["samples"]) == (None, True, 540)
+    assert f"{CELLS:,} pulses" in preview["before"]
+    assert not list((cli.lab / "runs").glob("*"))
+    began_s = time.monotonic()
+    done = cli("infer", "digits", "--chip", "0", "--json")
+    wall_s = time.monotonic() - began_s
+    return {**done.json, "steps": done.stderr, "wall_s": wall_s, "preview": preview}
+
+
+def test_digits_run_on_the_chip_from_a_fresh_lab(first: dict[str, object]) -> None:
+    assert first.keys() >= INFER_KEYS
+    assert first["wall_s"] < TWO_MINUTES_S
+    assert (first["task"], first["samples"], first["metric"]) == ("digits", 540, "accuracy")
+    assert first["value"] > 0.93
+    assert first["software_value"] > 0.93
+    assert first["agreement"] >= 0.97
+    assert 0.8 < first["noise_ratio"] <= 1.2
+    assert (first["pulses"], first["programming_pulses"]) == (0, CELLS)
+    assert (first["chip_share"], first["saturated"]) == (1.0, 0)
+    # masks of half of the cells were foreseen, drawn at random
+    assert first["conversions"] == first["preview"]["conversions"] == 848 * 540
+    positions = [
+        first["steps"].index(step)
+        for step in (f"{CELLS:,} pulses, one a cell", "Trained:", "Planned:", "Applied:")
+    ]
+    assert positions == sorted(positions)
+
+
+def test_the_run_is_used_again_and_what_it_takes_is_told_before(
+    cli: Cli, first: dict[str, object]
+) -> None:
+    preview = cli("infer", "digits", "--samples", "50", "--dry-run", "--json").json
+    assert (preview["run"], preview["drawn"], preview["before"]) == (first["run"], False, "")
+    again = cli("infer", "digits", "--samples", "50", "--json")
+    said = again.json
+    assert (said["run"], said["samples"]) == (first["run"], 50)
+    assert (said["pulses"], said["programming_pulses"]) == (0, 0)
+    assert said["conversions"] == preview["conversions"]
+    assert said["board_time_s"] == pytest.approx(preview["board_time_s"], rel=0.1)
+    assert "Trained:" not in again.stderr
+
+
+def test_masks_are_applied_without_a_pulse_and_proved(cli: Cli, first: dict[str, object]) -> None:
+    applied = cli("mask", "apply", "digits", "--chip", "0", "--json").json
+    assert (applied["run"], applied["pulses"], applied["problems"]) == (first["run"], 0, [])
+    assert applied["steps"] == first["preview"]["steps"]
+    proved = cli("mask", "verify", "digits", "--json").json
+    assert proved["clean"]
+    assert proved["verifications"]["0"]["samples"] >= applied["steps"]
+
+
+FAULTS = {
+    "Bit line 20": '[[board]]\nfault = "stuck_switch"\nline = 20\nstate = "GND"\n',
+    "ADC channel 3": '[[board]]\nfault = "dead_channel"\nchannel = 3\ncode = 300\n',
+}
+
+
+@pytest.mark.parametrize("named", list(FAULTS))
+def test_what_is_wrong_is_named_and_a_report_is_written(
+    cli: Cli, first: dict[str, object], tmp_path: Path, named: str
+) -> None:
+    (tmp_path / "faults.toml").write_text(FAULTS[named], encoding="utf-8")
+    with served_board(cli.lab, faults=load_faults(tmp_path / "faults.toml")) as address:
+        told = cli("mask", "verify", "digits", "--board", address, "--json", code=6)
+    error = told.json["error"]
+    assert named.lower() in error["sentence"].lower()
+    report = Path(error["next_step"].removeprefix("The report is ").rstrip("."))
+    assert not json.loads(report.read_text(encoding="utf-8"))["clean"]
+
+
+def test_another_chip_is_refused_unless_forced(cli: Cli, first: dict[str, object]) -> None:
+    other = Cli(cli.folder, cli.folder / "other")
+    other("program", "--reads", "1")
+    run = str(first["run"])
+    for command in (("mask", "apply", run), ("infer", "digits", "--run", run)):
+        # the same serial number in another lab is the same chip only with its map
+        assert "trained on map" in other(*command, code=2).sentences
+    said = other("infer", "digits", "--run", run, "--samples", "30", "--force", "--json").json
+    assert said["samples"] == 30
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        ("infer fashion-mnist", 3, "rramhil train fashion-mnist --chip 0"),
+        ("infer digits --run nowhere", 3, "no run nowhere"),
+        ("infer digits --chip 1", 3, "no chip 1"),
+        ("mask apply digits --chip 1", 2, "placed on chip 0"),
+        ("mask verify nowhere", 3, "no run nowhere"),
+    ],
+)
+def test_mistakes_are_told(
+    cli: Cli, first: dict[str, object], arguments: str, code: int, sentence: str
+) -> None:
+    # in this process: to load torch for each of them would take a minute
+    words = [*arguments.split(), "--lab", str(cli.lab)]
+    with pytest.raises(RramhilError) as told:
+        typer.main.get_command(_app)(words, standalone_mode=False)
+    assert (told.value.exit_code, sentence in str(told.value)) == (code, True), told.value
