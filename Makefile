@@ -33,10 +33,11 @@ format: $(ALL) ## put the code into the house style
 generate: $(ALL) ## write again what the protocol's spec generates
 	$(RUN)/python -m firmware_protocol generate
 
-bench: $(BASE) ## print every ratio that the documentation quotes
+bench: $(ALL) ## print every ratio that the documentation quotes
 	OMP_WAIT_POLICY=passive $(RUN)/rramhil bench link
 	OMP_WAIT_POLICY=passive $(RUN)/rramhil bench transports
 	OMP_WAIT_POLICY=passive $(RUN)/rramhil bench sim
+	OMP_WAIT_POLICY=passive $(RUN)/rramhil bench infer
 
 study: $(ALL) ## the tests that take minutes: a million operations, large statistics
 	OMP_WAIT_POLICY=passive $(RUN)/python -m pytest -m slow -s

@@ -58,6 +58,20 @@ def sim(as_json: JsonOption = False, debug: DebugOption = False) -> None:
     _print(figures(), as_json)
 
 
+@app.command("infer", epilog=examples("rramhil bench infer", "rramhil bench infer --json"))
+def infer(as_json: JsonOption = False, debug: DebugOption = False) -> None:
+    """Measure a convolutional network on the simulated board over TCP, beside torch on this host.
+
+    Takes about a minute; needs the extra `train`.
+    """
+    from rramhil.cli._networks import need_extra
+
+    need_extra()
+    from rramhil.bench.infer import figures
+
+    _print(figures(), as_json)
+
+
 def _print(figures: Iterable[Figure], as_json: bool) -> None:
     from rramhil.bench import readable
 

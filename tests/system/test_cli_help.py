@@ -92,7 +92,7 @@ def test_every_command_has_help_with_an_example(command: tuple[str, ...]) -> Non
     assert f"rramhil {' '.join(command)}" in done.output
 
 
-@pytest.mark.parametrize("name", ["link", "transports", "sim"])
+@pytest.mark.parametrize("name", ["link", "transports", "sim", "infer"])
 def test_bench_promises_the_list_that_it_prints(name: str) -> None:
     app = import_module(COMMANDS["bench"][0]).app
     assert "One JSON list" in CliRunner().invoke(app, [name, "--help"]).output

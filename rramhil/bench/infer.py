@@ -1,0 +1,132 @@
+"""`rramhil bench infer`: a convolutional network on the simulated board, over TCP.
+
+The network of the paper's FashionMNIST experiment (two convolutions, two layers, 14 x 14 images,
+inputs of 4 bits) with random masks of half of the cells of a programmed chip, and random images.
+Beside it the same network on this computer: plain torch in float32, and its masked matrices in
+8-bit integers. The board is served by another process; all use the threads that they use by
+default.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rramhil.bench._peers import served_board
+from rramhil.bench._rounds import Figure, side_by_side
+from rramhil.driver import Board
+from rramhil.inference import OnBoard, deploy
+from rramhil.lab import Lab
+from rramhil.network import Matrix, convert, plan, weights_of
+from rramhil.programming import program
+from rramhil.pruning import SupermaskExecutor
+from rramhil.switching import Geometry
+
+_IMAGES = 1000
+_ROUNDS = 3
+_BITS = 4
+_SEED = 1
+
+
+def figures(images: int = _IMAGES, rounds: int = _ROUNDS) -> Generator[Figure]:
+    """Measure with so many images a round."""
+    generator = torch.Generator().manual_seed(_SEED)
+    inputs = torch.rand(images, 1, 14, 14, generator=generator)
+    model = paper_network().eval()
+    network = convert(model, _BITS, example_input=inputs[:2])
+    with _programmed_board() as (board, map_uS):
+        facts = board.description
+        placement = plan(network, Geometry(facts.rows, facts.columns, facts.channels))
+        pairs = {each.name: weights_of({0: map_uS}, placement, each) for each in network.matrices}
+        masks_of = SupermaskExecutor(pairs, "cell", seed=_SEED)  # untrained: its masks are random
+        masks_of.prepare(network)
+        network.use(masks_of.eval()).calibrate([inputs[:200]]).freeze().eval()
+        masked = {each.name: masks_of.weight(each).detach() for each in network.matrices}
+        deployment = deploy(board, placement, masks_of.masks(), len(facts.ranges) - 1)
+        on_board, in_integers = OnBoard(deployment), Int8(masked)
+        ours = _clocked(lambda: network.use(on_board)(inputs))
+        for reference, theirs in (
+            ("plain torch, float32", _clocked(lambda: model(inputs))),
+            ("its matrices in int8", _clocked(lambda: network.use(in_integers)(inputs))),
+        ):
+            ours()
+            theirs()
+            name = f"{images:,} images of 14 x 14 through a masked CNN, tcp://"
+            yield side_by_side(name, "images/s", images, ours, reference, theirs, rounds)
+
+
+def paper_network() -> nn.Module:
+    """Convolutions of 64 x 1 x 3 x 3 and 16 x 64 x 3 x 3, then 400-128-10."""
+    with torch.random.fork_rng():
+        torch.manual_seed(_SEED)
+        return nn.Sequential(
+            nn.Conv2d(1, 64, 3, bias=False),
+            nn.BatchNorm2d(64),
+            nn.ReLU(),
+            nn.Conv2d(64, 16, 3, bias=False),
+            nn.BatchNorm2d(16),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Flatten(),
+            nn.Linear(400, 128, bias=False),
+            nn.BatchNorm1d(128),
+            nn.ReLU(),
+            nn.Linear(128, 10),
+        )
+
+
+class Int8:
+    """Vector executor of 8-bit integers on this computer.
+
+    Parameters
+    ----------
+    weights : mapping of str to (outputs, inputs) float32
+        By the matrix's name; rounded to 8 bits each.
+    """
+
+    def __init__(self, weights: Mapping[str, Tensor]) -> None:
+        self._steps = {name: float(each.abs().max()) / 127 for name, each in weights.items()}
+        self._weights = {
+            name: torch.round(each / self._steps[name]).to(torch.int8).T.contiguous()
+            for name, each in weights.items()
+        }
+
+    def multiply(self, matrix: Matrix, codes: Tensor) -> Tensor:
+        """Sum over the inputs of weight * code, (N, outputs) float32."""
+        products = torch.ops.aten._int_mm(codes.to(torch.int8), self._weights[matrix.name])
+        return products.to(torch.float32) * self._steps[matrix.name]
+
+    def row_sums(self, matrix: Matrix) -> Tensor:
+        """Sum of each output's weights, (outputs,) float32."""
+        sums = self._weights[matrix.name].sum(dim=0, dtype=torch.float32)
+        return sums * self._steps[matrix.name]
+
+
+@contextmanager
+def _programmed_board() -> Generator[tuple[Board, np.ndarray[Any, Any]]]:
+    """A board in another process, and the map of its chip in uS."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        served_board(Path(folder)) as address,
+        Board.open(address, lab_root=Path(folder)) as board,
+        Lab(Path(folder)) as lab,
+    ):
+        yield board, program(board, lab, 0).measured.conductance_uS
+
+
+def _clocked(work: Callable[[], object]) -> Callable[[], float]:
+    @torch.no_grad()
+    def seconds() -> float:
+        begin = time.perf_counter()
+        work()
+        return time.perf_counter() - begin
+
+    return seconds
