@@ -25,7 +25,7 @@ from rramhil.inference.known_cells import (
     known_cells,
     lines_of,
 )
-from rramhil.inference.on_board import OnBoard, Work
+from rramhil.inference.on_board import Done, OnBoard, board_facts
 from rramhil.inference.on_map import Expected, NoiseKind, OnMap
 from rramhil.inference.ranges import RangeChoice, choose_ranges, recorded_codes
 from rramhil.inference.readout import TileReadout, assemble, nominal_readout, row_sums_of
@@ -37,6 +37,7 @@ __all__ = [
     "Converter",
     "DeployedTile",
     "Deployment",
+    "Done",
     "Expected",
     "FrontEnd",
     "KnownCells",
@@ -46,9 +47,9 @@ __all__ = [
     "RangeChoice",
     "TileCells",
     "TileReadout",
-    "Work",
     "accumulate",
     "assemble",
+    "board_facts",
     "cells_in_steps",
     "cells_of",
     "choose_ranges",

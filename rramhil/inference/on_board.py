@@ -7,7 +7,7 @@ counted on it. The digital half is that of the map (`readout`).
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -16,11 +16,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from rramhil.driver import RunningSchedule
+from rramhil.driver import Description, RunningSchedule
 from rramhil.errors import VerificationFailed
 from rramhil.inference.deploy import DeployedTile, Deployment
 from rramhil.inference.readout import TileReadout, assemble
 from rramhil.network import Matrix
+from rramhil.switching import BoardFacts, Work, price_masks
+
+Float64Array = npt.NDArray[np.float64]
 
 _ROW_SUM_REPEATS = 64
 _WINDOW_VECTORS = 1 << 12
@@ -30,7 +33,7 @@ _WINDOWS = 2
 
 
 @dataclass
-class Work:
+class Done:
     """What was done for one matrix.
 
     Attributes
@@ -46,8 +49,8 @@ class Work:
     saturated: int = 0
     board_time_s: float = 0.0
 
-    def __add__(self, other: Work) -> Work:
-        return Work(
+    def __add__(self, other: Done) -> Done:
+        return Done(
             self.vectors + other.vectors,
             self.conversions + other.conversions,
             self.saturated + other.saturated,
@@ -75,7 +78,7 @@ class OnBoard:
     Attributes
     ----------
     deployment : Deployment
-    work : dict of str to Work
+    work : dict of str to Done
         What was done, by matrix.
 
     Raises
@@ -90,13 +93,31 @@ class OnBoard:
                 " ".join(deployment.problems), "`rramhil mask verify` measures what it spoils."
             )
         self.deployment = deployment
-        self.work: dict[str, Work] = {}
+        self.work: dict[str, Done] = {}
         self._row_sums: dict[str, Tensor] = {}
+        self._bits: dict[str, int] = {}
 
     @property
-    def total(self) -> Work:
+    def total(self) -> Done:
         """All matrices together."""
-        return sum(self.work.values(), Work())
+        return sum(self.work.values(), Done())
+
+    def energy_j(self, conductance_uS: float | Mapping[int, Float64Array]) -> float:
+        """Energy of all that was multiplied, in J, by the constants of `switching.energy_model`.
+
+        Parameters
+        ----------
+        conductance_uS : float or mapping of int to (R, C) float64
+            Of a cell, or of each cell by chip.
+        """
+        compiled = [
+            tile.compiled for tile in self.deployment.tiles if tile.tile.matrix in self.work
+        ]
+        work = {name: Work(done.vectors, self._bits[name]) for name, done in self.work.items()}
+        board = board_facts(self.deployment.board.description)
+        geometry = self.deployment.placement.geometry
+        report = price_masks(compiled, work, geometry, board, conductance_uS)
+        return report.total.gated.energy_j
 
     def multiply(self, matrix: Matrix, codes: Tensor) -> Tensor:
         """Products of vectors (N, inputs) uint8: (N, outputs) float32 in uS times code.
@@ -107,7 +128,7 @@ class OnBoard:
             See the driver.
         """
         tiles = self.deployment.tiles_of(matrix.name)
-        done = Work(vectors=len(codes))
+        done = Done(vectors=len(codes))
         start_ns = self.deployment.board.status().board_time_ns
         parts: list[Tensor] = []
         in_flight: deque[_Window] = deque()
@@ -116,7 +137,8 @@ class OnBoard:
             if len(in_flight) > _WINDOWS:
                 parts.append(_finished(in_flight.popleft(), matrix, done, start_ns))
         parts += [_finished(window, matrix, done, start_ns) for window in in_flight]
-        self.work[matrix.name] = self.work.get(matrix.name, Work()) + done
+        self._bits[matrix.name] = matrix.bits
+        self.work[matrix.name] = self.work.get(matrix.name, Done()) + done
         return torch.cat(parts).to(codes.device)
 
     def row_sums(self, matrix: Matrix) -> Tensor:
@@ -158,7 +180,17 @@ class OnBoard:
         return products.sum(dim=0) / _ROW_SUM_REPEATS
 
 
-def _finished(window: _Window, matrix: Matrix, done: Work, start_ns: int) -> Tensor:
+def board_facts(description: Description) -> BoardFacts:
+    """What of a board's description decides prices."""
+    return BoardFacts(
+        conversion_ns=description.conversion_ns,
+        switch_load_ns=description.switch_load_ns,
+        settle_ns=tuple(each.settle_ns for each in description.ranges),
+        read_voltage_v=description.read_voltage_v,
+    )
+
+
+def _finished(window: _Window, matrix: Matrix, done: Done, start_ns: int) -> Tensor:
     """Products of a window (vectors, outputs); adds to what was done since a time of the clock."""
     parts: list[tuple[TileReadout, Tensor]] = []
     for tile, run in zip(window.tiles, window.runs, strict=True):

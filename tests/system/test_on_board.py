@@ -120,6 +120,10 @@ def test_digits_run_on_the_chip_as_the_map_predicts(
     assert on_board.total.saturated == 0
     assert on_board.total.vectors == 2 * len(images)
     assert on_board.total.conversions == len(images) * 4 * 2 * (96 + 10)
+    # 212 steps of four planes, 22 us each
+    assert on_board.total.board_time_s == pytest.approx(len(images) * 212 * 4 * 22e-6, rel=0.01)
+    steps_w = on_board.energy_j(12.35) / on_board.total.board_time_s
+    assert 0.1 < steps_w < 10
     counted = board.counters(0)
     assert (counted.form_pulses, counted.set_pulses, counted.reset_pulses) == (512 * 512, 0, 0)
 
