@@ -349,9 +349,17 @@ class Chip:
     ) -> RunningSchedule:
         """As `run_schedule`, but do not wait: what is started later is executed later.
 
-        The schedule was loaded through this object. Inputs and answers stay in memory until the
-        result is taken, so a batch is best cut into parts.
+        Inputs and answers stay in memory until the result is taken, so a batch is best cut into
+        parts.
+
+        Raises
+        ------
+        ValueError
+            As `run_schedule`, or the schedule was not loaded through this object, which therefore
+            does not know how long the answers are.
         """
+        if slot not in self._accumulators:
+            raise ValueError(f"the schedule in slot {slot} was not loaded through this object")
         run, planes = self._prepared(slot, inputs, bits, is_signed, first_column)
         return RunningSchedule(self._link, self._bodies(run, slot, planes))
 

@@ -130,6 +130,27 @@ def test_a_schedule_that_somebody_else_loaded_can_be_run(chip: Chip, board: Boar
     assert result.conversions == 5 * 24
 
 
+def test_runs_in_flight_are_executed_in_order_and_skipped_after_one_that_failed(
+    board: Board, chip: Chip
+) -> None:
+    chip.load_schedule(0, row_schedule(ROWS, gate(), RANGE, 8))
+    chip.load_schedule(1, row_schedule([40], gate(), RANGE, 8))  # its zero was never measured
+    inputs = some_inputs(50, 0, 1)
+    running = [chip.start_schedule(0, inputs[n : n + 10], 1) for n in range(0, 50, 10)]
+    ends_ns = [each.result().board_time_ns for each in running]
+    assert ends_ns == sorted(set(ends_ns))
+    counted = board.counters(0).conversions
+    failing, after = chip.start_schedule(1, inputs, 1), chip.start_schedule(0, inputs, 1)
+    with pytest.raises(BoardError, match=r"no zero in range 1 of this row \(40\)"):
+        failing.result()
+    with pytest.raises(BoardError):
+        after.result()
+    assert board.counters(0).conversions == counted
+    assert chip.run_schedule(0, inputs, 1).conversions == 50 * 24
+    with pytest.raises(ValueError, match="slot 7 was not loaded through this object"):
+        chip.start_schedule(7, inputs, 1)
+
+
 def test_what_is_not_ready_is_said_with_the_next_step(board: Board) -> None:
     chip = board.chip(0)
     with pytest.raises(BoardError, match=r"no schedule in this slot \(9\).*LOAD_SCHEDULE"):

@@ -174,12 +174,12 @@ def test_products_are_off_by_the_predicted_noise_through_gains_offsets_and_wires
     assert float(((products - naive) / sd).square().mean().sqrt()) > 1.5 * ratio
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("seed", "bits"), [(0, 1), (1, 4), (2, 8)])
 def test_on_a_board_without_errors_products_are_exact_within_a_code_a_conversion(
-    programmed: Programmed, lab_root: Path, seed: int
+    programmed: Programmed, lab_root: Path, seed: int, bits: int
 ):
     root = programmed.copy(lab_root)
-    network = random_network({"a": (9, 40), "b": (30, 600)}, seed=seed, gate="cell")
+    network = random_network({"a": (9, 40), "b": (30, 600)}, seed=seed, bits=bits, gate="cell")
     with (
         quiet_board(root, SEED, ideal=True) as (address, truth),
         Board.open(address, lab_root=root) as board,
