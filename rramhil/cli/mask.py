@@ -162,11 +162,24 @@ ForceOption = Annotated[
     epilog=examples(
         "rramhil mask apply digits --chip 0",
         "rramhil mask apply digits-20260101-120000 --board tcp://127.0.0.1:7400 --json",
+        "rramhil mask apply digits --by reset --dry-run",
     ),
 )
 def apply(
     run: RunArgument,
     chip: ChipOfRunOption = None,
+    by: Annotated[
+        str,
+        typer.Option(
+            "--by",
+            metavar="WAY",
+            help="gate: as gate schedules (the default); reset: RESET what is pruned.",
+        ),
+    ] = "gate",
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="With --by reset: print pulses and time; touch nothing."),
+    ] = False,
     force: ForceOption = False,
     board: BoardOption = None,
     lab: LabOption = None,
@@ -179,15 +192,29 @@ def apply(
     Zeros and gains of every channel and range in use are measured, schedules are loaded, the
     switches are read back. The board keeps the schedules until it is switched off; a sim:// board
     ends with the command. Refused on another chip than the run was trained on, unless forced.
+
+    With --by reset nothing is gated: what the masks prune is RESET, what they use again is SET,
+    only what changes, and what pruned cells still conduct is measured. After ctrl-C, run it again.
     """
     from rramhil.cli._boards import controlled_board, find_settings, opened_lab
     from rramhil.cli._networks import need_extra
     from rramhil.cli._output import print_facts, print_json
-    from rramhil.errors import VerificationFailed
+    from rramhil.errors import UsageError, VerificationFailed
 
     need_extra()
+    if by not in ("gate", "reset"):
+        raise UsageError(f"Masks are not applied by {by!r}.", "Write --by gate or --by reset.")
+    if dry_run and by == "gate":
+        raise UsageError(
+            "Gates fire nothing, so there is nothing to preview.",
+            "`rramhil mask plan` prices them.",
+        )
     settings = find_settings(board, lab)
     with opened_lab(settings) as kept, controlled_board(settings, record) as opened:
+        if by == "reset":
+            said = _by_reset(opened, kept, run, chip, force=force, dry_run=dry_run)
+            print_json(said) if as_json else _print_reset(said)
+            return
         path, _, applied = _applied(opened, kept, run, chip, force=force)
         facts = {"run": str(path), **applied.as_dict()}
     if facts["problems"]:
@@ -271,8 +298,18 @@ def _applied(
     board: Board, lab: Lab, which: str, chip: int | None, *, force: bool
 ) -> tuple[Path, Run, Applied]:
     """Find a run, refuse it on chips that are not its own, and apply it."""
+    from rramhil.flow import apply_run
+
+    path, run = _run_for(board, lab, which, chip, force=force)
+    return path, run, apply_run(board, run)
+
+
+def _run_for(
+    board: Board, lab: Lab, which: str, chip: int | None, *, force: bool
+) -> tuple[Path, Run]:
+    """Find a run, and refuse it on chips that are not its own."""
     from rramhil.errors import MaskError
-    from rramhil.flow import apply_run, find_run, refuse_other_chips
+    from rramhil.flow import find_run, refuse_other_chips
 
     path, run = find_run(lab.root, which)
     if chip is not None and run.placement.chips != (chip,):
@@ -281,7 +318,41 @@ def _applied(
             f"`rramhil train {run.config.task} --chip {chip}` trains one for it.",
         )
     refuse_other_chips(run, board, lab, force=force)
-    return path, run, apply_run(board, run)
+    return path, run
+
+
+def _by_reset(
+    board: Board, lab: Lab, which: str, chip: int | None, *, force: bool, dry_run: bool
+) -> dict[str, Any]:
+    from rramhil.cli._progress import Bars
+    from rramhil.flow import known_chips, preview_reset, prune_by_reset
+
+    path, run = _run_for(board, lab, which, chip, force=force)
+    chips = known_chips(board, lab, run.placement.chips)
+    if dry_run:
+        return {"run": str(path), **preview_reset(board, lab, run, chips)}
+    with Bars() as bars:
+        done = prune_by_reset(board, lab, run, chips, bars)
+    parts = {str(number): each.as_dict() for number, each in done.items()}
+    pulses = sum(each.reset_pulses + each.set_pulses for each in done.values())
+    return {"run": str(path), "pulses": pulses, "chips": parts}
+
+
+def _print_reset(facts: dict[str, Any]) -> None:
+    if "dry_run" in facts:
+        typer.echo(
+            f"{facts['reset_pulses']:,} RESET and {facts['set_pulses']:,} SET pulses in "
+            f"{facts['row_operations']:,} row operations, {facts['board_time_s']:.3g} s of board "
+            f"time, {1e3 * facts['energy_j']:.3g} mJ in the cells at most."
+        )
+        return
+    for number, each in facts["chips"].items():
+        left = "" if each["residual_uS"] is None else f", {each['residual_uS']:.3f} uS on average"
+        typer.echo(
+            f"Chip {number}: {each['reset_pulses']:,} RESET and {each['set_pulses']:,} SET pulses; "
+            f"{each['pruned']:,} pruned cells{left}, {each['still_on']:,} of them still on. "
+            f"Map {each['map_id']}."
+        )
 
 
 def _verdict(path: Path, applied: Applied, chips: Any, verdicts: Any) -> dict[str, Any]:

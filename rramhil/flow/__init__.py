@@ -8,6 +8,7 @@ nothing itself: whoever wants to watch passes a `Progress`. Needs the extra `tra
     pricing    what a run costs on a board, before anything is applied
     runs       the runs that a lab keeps
     inferring  a run on the chip, beside what map and software say
+    resetting  masks pulsed into the cells, in place of gates
 """
 
 from rramhil.flow.chips import (
@@ -21,6 +22,7 @@ from rramhil.flow.chips import (
 )
 from rramhil.flow.inferring import Applied, Inference, apply_run, infer, predictions
 from rramhil.flow.pricing import Plan, plan_run, plan_task
+from rramhil.flow.resetting import ResetPruned, preview_reset, prune_by_reset
 from rramhil.flow.runs import find_run, newest_run, run_folder, write_report
 from rramhil.flow.training import TrainedRun, TrainRequest, new_network, train_run
 
@@ -29,6 +31,7 @@ __all__ = [
     "Inference",
     "KnownChip",
     "Plan",
+    "ResetPruned",
     "TrainRequest",
     "TrainedRun",
     "apply_run",
@@ -44,6 +47,8 @@ __all__ = [
     "plan_run",
     "plan_task",
     "predictions",
+    "preview_reset",
+    "prune_by_reset",
     "refuse_other_chips",
     "run_folder",
     "train_run",

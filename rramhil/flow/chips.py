@@ -63,7 +63,9 @@ class KnownChip:
 def known_chips(
     board: Board, lab: Lab, numbers: Iterable[int], gains: Gains | None = None
 ) -> dict[int, KnownChip]:
-    """Find the present map of each chip: the newest read-back of its whole array.
+    """Find the present map of each chip: the newest of its whole array since it was programmed.
+
+    That is a read-back, or the reading that follows one after RESET.
 
     Parameters
     ----------
@@ -136,7 +138,8 @@ def _known(board: Board, lab: Lab, number: int, gains: Gains | None) -> KnownChi
 def _newest(board: Board, lab: Lab, serial: str) -> MapEntry | None:
     whole = board.description.rows, board.description.columns
     for entry in lab.maps.list(serial):
-        if entry.info.kind == "readback" and entry.shape == whole:
+        follows = entry.info.kind == "read" and entry.info.parent is not None
+        if entry.shape == whole and (entry.info.kind == "readback" or follows):
             return entry
     return None
 

@@ -15,6 +15,7 @@ from rramhil.programming.pulse_cells import (
     PulsePreview,
     preview_pulse,
     pulse_cells,
+    pulse_mask,
     pulse_of,
 )
 from rramhil.programming.readback import FORMED_ABOVE_uS
@@ -59,6 +60,7 @@ __all__ = [
     "preview_pulse",
     "program",
     "pulse_cells",
+    "pulse_mask",
     "pulse_of",
     "save_picture",
     "sparse",

@@ -239,6 +239,47 @@ def pulse_cells(
     )
 
 
+def pulse_mask(
+    board: Board,
+    lab: Lab,
+    chip_index: int,
+    pulse: Pulse,
+    cells: npt.NDArray[np.bool_],
+    *,
+    progress: Progress | None = None,
+) -> int:
+    """Give chosen cells one SET or RESET pulse each, in the journal; reads nothing.
+
+    Parameters
+    ----------
+    cells : (R, C) bool
+        The cells, of the whole array.
+    board, lab, chip_index, pulse, progress
+        As of `pulse_cells`.
+
+    Returns
+    -------
+    int
+        Pulses fired, counted once a cell.
+
+    Raises
+    ------
+    UnfinishedJob, LimitRefused, NotFound, BoardHeld, BoardError, LinkLost, Interrupted
+        As `pulse_cells`.
+    """
+    refuse_outside_limits(pulse, board.description, f"The {pulse.operation.name} pulse")
+    with lab.lock(board.identity.serial):
+        bench = Bench(board, board.chip(chip_index), lab, progress or Silent())
+        refuse_other_geometry(bench.shape, MACRO_SHAPE)
+        _refuse_unfinished(bench)
+        operations = row_operations(pulse, board.description, cells)
+        with _left_idle(bench):
+            settle_intents(bench)
+            lab.chips.see(bench.chip.serial, board.identity.serial, chip_index)
+            fire_rows(bench, None, pulse.operation, operations)
+    return int(cells.sum())
+
+
 def _operations(board: Board, pulse: Pulse, rows: list[int], cols: list[int]) -> PulseRows:
     cells = np.zeros((board.description.rows, board.description.columns), dtype=np.bool_)
     cells[np.ix_(rows, cols)] = True

@@ -1,0 +1,155 @@
+"""Pruning by RESET: the masks of a run pulsed into the cells, in place of gates.
+
+Owns: the order of things: cells are read, what the masks prune is RESET and what they use again is
+SET, only what changes; then cells are read again, and what is left of pruned ones is measured. An
+interrupted run is finished by another: reading says what is left to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from firmware_protocol.messages import Operation
+from rramhil.driver import Board
+from rramhil.flow.chips import KnownChip
+from rramhil.lab import ConductanceMap, Lab
+from rramhil.network import Run
+from rramhil.programming import FORMED_ABOVE_uS, Progress, Silent, pulse_mask, pulse_of
+from rramhil.programming.operations import board_time_s, energy_j, row_operations
+from rramhil.programming.readback import Origin, read_chip
+from rramhil.switching import CellChanges, off_cells, reset_plan
+
+BoolArray = npt.NDArray[np.bool_]
+
+_READS = 4
+
+
+@dataclass(frozen=True, eq=False)
+class ResetPruned:
+    """What was pulsed into one chip, and what is left.
+
+    Attributes
+    ----------
+    reset_pulses, set_pulses : int
+    pruned : int
+        Formed cells that the masks prune.
+    residual_uS : float or None
+        Mean conductance of these as measured afterwards; None where there is none.
+    still_on : int
+        Pruned cells that conduct as formed ones do all the same.
+    map_id : str
+        The read-back afterwards.
+    """
+
+    reset_pulses: int
+    set_pulses: int
+    pruned: int
+    residual_uS: float | None
+    still_on: int
+    map_id: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return dict(vars(self))
+
+
+def preview_reset(
+    board: Board, lab: Lab, run: Run, chips: Mapping[int, KnownChip]
+) -> dict[str, Any]:
+    """Say what `prune_by_reset` would do, by the newest maps; asks for a description only.
+
+    Raises
+    ------
+    MaskError
+        Layers share cells.
+    LimitRefused
+        The board has no such pulses.
+    """
+    description = board.description
+    total = {"reset_pulses": 0, "set_pulses": 0, "row_operations": 0}
+    time_s = spent_j = 0.0
+    for number, chip in chips.items():
+        changes = _changes(run, number, _formed(lab, run, chip), chip.measured)
+        for operation, cells in _parts(changes):
+            rows = row_operations(pulse_of(operation, description), description, cells)
+            total[f"{operation.name.lower()}_pulses"] += int(cells.sum())
+            total["row_operations"] += len(rows)
+            time_s += board_time_s(rows, description)
+            spent_j += energy_j(rows, description)
+    return {**total, "board_time_s": time_s, "energy_j": spent_j, "dry_run": True}
+
+
+def prune_by_reset(
+    board: Board,
+    lab: Lab,
+    run: Run,
+    chips: Mapping[int, KnownChip],
+    progress: Progress | None = None,
+) -> dict[int, ResetPruned]:
+    """Pulse the masks of a run into its chips; see the module.
+
+    Raises
+    ------
+    MaskError
+        Layers share cells.
+    UnfinishedJob, LimitRefused, BoardHeld, BoardError, LinkLost, Interrupted
+        As `programming.pulse_mask`.
+    """
+    watch = progress or Silent()
+    done: dict[int, ResetPruned] = {}
+    for number, chip in chips.items():
+        formed = _formed(lab, run, chip)
+        now = _read(board, lab, chip, 1, watch, "before RESET")
+        changes = _changes(run, number, formed, now)
+        pulses = {
+            operation: pulse_mask(
+                board, lab, number, pulse_of(operation, board.description), cells, progress=watch
+            )
+            if cells.any()
+            else 0
+            for operation, cells in _parts(changes)
+        }
+        after = _read(board, lab, chip, _READS, watch, f"after RESET by masks {run.masks.id}")
+        entry = lab.maps.save(after)
+        pruned = off_cells(run.masks.masks, run.placement)[number] & formed
+        left = after.conductance_uS[pruned]
+        done[number] = ResetPruned(
+            reset_pulses=pulses[Operation.RESET],
+            set_pulses=pulses[Operation.SET],
+            pruned=int(pruned.sum()),
+            residual_uS=float(left.mean()) if left.size else None,
+            still_on=int((left > FORMED_ABOVE_uS).sum()),
+            map_id=entry.id,
+        )
+    return done
+
+
+def _parts(changes: CellChanges) -> tuple[tuple[Operation, BoolArray], ...]:
+    return (Operation.RESET, changes.reset), (Operation.SET, changes.set)
+
+
+def _changes(run: Run, number: int, formed: BoolArray, now: ConductanceMap) -> CellChanges:
+    """What to pulse, of the cells that formed: the others are off and stay so."""
+    off = formed & (now.conductance_uS <= FORMED_ABOVE_uS)
+    plan = reset_plan({number: off}, run.masks.masks, run.placement)[number]
+    return CellChanges(plan.reset & formed, plan.set & formed)
+
+
+def _formed(lab: Lab, run: Run, chip: KnownChip) -> BoolArray:
+    """Cells that conducted when the masks were trained: a later map may miss those RESET since."""
+    own = run.masks.map_ids.get(chip.number)
+    trained_on = chip.measured if own is None else lab.maps.load(own, chip.serial)
+    return (trained_on.conductance_uS > FORMED_ABOVE_uS) & trained_on.valid
+
+
+def _read(
+    board: Board, lab: Lab, chip: KnownChip, reads: int, watch: Progress, notes: str
+) -> ConductanceMap:
+    origin = Origin("read", None, notes, chip.map_id)
+    with lab.lock(board.identity.serial):
+        return read_chip(board, board.chip(chip.number), reads, origin, watch, "reading")

@@ -1,0 +1,35 @@
+"""`rramhil mask apply --by reset`: masks as pulses, by the counts of the simulated chip itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch", reason="networks need the extra `train`")
+
+from tests.support.cli import Cli
+
+CELLS = 2 * (64 * 96 + 96 * 10)
+
+
+def test_what_is_pruned_is_reset_once_and_what_failed_again(tmp_path: Path) -> None:
+    cli = Cli(tmp_path)
+    cli("program", "--reads", "4")
+    cli("train", "digits", "--epochs", "1")
+    foreseen = cli("mask", "apply", "digits", "--by", "reset", "--dry-run", "--json").json
+    assert (foreseen["reset_pulses"], foreseen["set_pulses"]) == (CELLS // 2, 0)
+    assert cli("sim", "inspect", "--json").json["reset_pulses"] == 0
+
+    done = cli("mask", "apply", "digits", "--by", "reset", "--json").json
+    chip = done["chips"]["0"]
+    assert (done["pulses"], chip["pruned"]) == (CELLS // 2, CELLS // 2)
+    assert 0 < chip["residual_uS"] < 2
+    assert cli("sim", "inspect", "--json").json["reset_pulses"] == CELLS // 2
+
+    # a second time only those that a RESET failed on
+    assert chip["still_on"] < CELLS // 20
+    left = cli("mask", "apply", "digits", "--by", "reset", "--dry-run", "--json").json
+    assert left["reset_pulses"] == chip["still_on"]
+    # gates of the same masks on the cells that are left: the newest map knows what they read
+    assert cli("mask", "verify", "digits", "--json").json["clean"]
