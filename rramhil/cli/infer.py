@@ -212,7 +212,6 @@ def _on_chip(
             task,
             examples,
             chips,
-            plan.report.total.gated.energy_j,
             progress=bars,
         )
     return inference.as_dict()

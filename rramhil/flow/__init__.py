@@ -13,7 +13,6 @@ nothing itself: whoever wants to watch passes a `Progress`. Needs the extra `tra
 
 from rramhil.flow.chips import (
     KnownChip,
-    board_facts,
     geometry_of,
     has_map,
     is_of_these_chips,
@@ -35,7 +34,6 @@ __all__ = [
     "TrainRequest",
     "TrainedRun",
     "apply_run",
-    "board_facts",
     "find_run",
     "geometry_of",
     "has_map",

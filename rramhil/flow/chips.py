@@ -19,7 +19,7 @@ from rramhil.errors import MapFileError, NotFound
 from rramhil.inference import KnownCells, known_cells, lines_of
 from rramhil.lab import ConductanceMap, Lab, MapEntry
 from rramhil.network import Run
-from rramhil.switching import BoardFacts, Defects, Geometry
+from rramhil.switching import Defects, Geometry
 
 Float64Array = npt.NDArray[np.float64]
 
@@ -110,16 +110,6 @@ def refuse_other_chips(run: Run, board: Board, lab: Lab, *, force: bool = False)
 def geometry_of(description: Description) -> Geometry:
     """Lines and channels."""
     return Geometry(description.rows, description.columns, description.channels)
-
-
-def board_facts(description: Description) -> BoardFacts:
-    """What decides prices."""
-    return BoardFacts(
-        conversion_ns=description.conversion_ns,
-        switch_load_ns=description.switch_load_ns,
-        settle_ns=tuple(each.settle_ns for each in description.ranges),
-        read_voltage_v=description.read_voltage_v,
-    )
 
 
 def _known(board: Board, lab: Lab, number: int, gains: Gains | None) -> KnownChip:

@@ -148,7 +148,6 @@ def infer(
     task: Task,
     examples: Examples,
     chips: Mapping[int, KnownChip],
-    energy_j: float,
     *,
     progress: Progress | None = None,
 ) -> Inference:
@@ -160,8 +159,6 @@ def infer(
         Of the task, with the run's state.
     chips : mapping of int to KnownChip
         Every chip of the run's placement.
-    energy_j : float
-        Of one sample.
 
     Raises
     ------
@@ -192,7 +189,7 @@ def infer(
         board_time_s=on_board.total.board_time_s,
         conversions=on_board.total.conversions,
         saturated=on_board.total.saturated,
-        energy_j=energy_j * len(outputs),
+        energy_j=on_board.energy_j({n: chip.cells.own_uS for n, chip in chips.items()}),
         pulses=pulses,
         share=network.chip_share,
         board=board.identity,

@@ -16,7 +16,8 @@ import numpy.typing as npt
 from firmware_protocol.messages import Operation
 from rramhil.driver import Description
 from rramhil.errors import RunError
-from rramhil.flow.chips import KnownChip, board_facts, geometry_of
+from rramhil.flow.chips import KnownChip, geometry_of
+from rramhil.inference import board_facts
 from rramhil.network import Matrix, MatrixRecord, Network, Run
 from rramhil.programming import pulse_of
 from rramhil.switching import (
