@@ -7,7 +7,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from firmware_protocol.messages import ClearRequest, Command, ErrorCode, PulseRowsReply
+import numpy as np
+
+from firmware_protocol.layouts import POINT_RESULT
+from firmware_protocol.messages import (
+    ClearRequest,
+    Command,
+    ErrorCode,
+    PulseRowsReply,
+    ReadPointsReply,
+)
 from firmware_protocol.requests import Request
 from rramhil.driver.link import Link
 
@@ -35,6 +44,11 @@ def clear(link: Link, requests: list[Request]) -> None:
 
 
 def _operation_failed(request: Request) -> bool:
-    if request.command != Command.PULSE_ROWS or request.reply is None:
+    if request.reply is None:
         return False
-    return PulseRowsReply.unpack(request.reply).error.code != ErrorCode.DONE
+    if request.command == Command.PULSE_ROWS:
+        return PulseRowsReply.unpack(request.reply).error.code != ErrorCode.DONE
+    if request.command == Command.READ_POINTS:
+        results = np.frombuffer(request.reply, POINT_RESULT, offset=ReadPointsReply.SIZE)
+        return bool((results["status"] != ErrorCode.DONE).any())
+    return False

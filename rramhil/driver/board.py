@@ -38,6 +38,9 @@ from rramhil.transport import open_pipe
 
 WAIT_MAX_NS = 60_000_000_000
 """The most that one WAIT takes, by the protocol."""
+_LONGEST_WAIT_S = 366 * 86_400
+_WAITS = 1_000
+"""Commands of one wait that are prepared together."""
 
 
 class Board:
@@ -166,21 +169,24 @@ class Board:
         Parameters
         ----------
         duration_s : float
-            In s, at least 1 ns. The board takes a minute at once; longer waits take several
+            In s, from 1 ns to a year. The board takes a minute at once; longer waits take several
             commands.
 
         Raises
         ------
         ValueError
-            It is shorter than 1 ns, or not a number.
+            It is shorter or longer, or not a number.
         """
+        if not 1e-9 <= duration_s <= _LONGEST_WAIT_S:
+            raise ValueError(
+                f"A wait takes at least 1 ns and at most {_LONGEST_WAIT_S} s, not {duration_s:g} s."
+            )
         left_ns = round(duration_s * 1e9)
-        if left_ns < 1:
-            raise ValueError(f"A wait takes at least 1 ns, not {duration_s:g} s.")
-        whole, rest_ns = divmod(left_ns, WAIT_MAX_NS)
-        parts_ns = [WAIT_MAX_NS] * whole + [rest_ns] * (rest_ns > 0)
-        bodies = [WaitRequest(part_ns).pack() for part_ns in parts_ns]
-        self.link.request_many(Command.WAIT, bodies)
+        while left_ns > 0:
+            whole, rest_ns = divmod(min(left_ns, _WAITS * WAIT_MAX_NS), WAIT_MAX_NS)
+            parts_ns = [WAIT_MAX_NS] * whole + [rest_ns] * (rest_ns > 0)
+            self.link.request_many(Command.WAIT, [WaitRequest(ns).pack() for ns in parts_ns])
+            left_ns -= sum(parts_ns)
 
     def measure(
         self,

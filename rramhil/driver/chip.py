@@ -52,7 +52,7 @@ from rramhil.driver.values import (
     line_mask,
     line_numbers,
 )
-from rramhil.errors import RramhilError
+from rramhil.errors import BoardError, RramhilError
 from rramhil.switching import Schedule
 
 Progress = Callable[[int, int], None]
@@ -184,7 +184,23 @@ class Chip:
         -------
         (n,) uint16
             Raw codes.
+
+        Raises
+        ------
+        ValueError
+            A line is not there; nothing was sent.
+        BoardError
+            The board refused a cell.
         """
+        if not len(rows):
+            return np.zeros(0, dtype=np.uint16)
+        for name, lines, count in (
+            ("row", rows, self.description.rows),
+            ("column", columns, self.description.columns),
+        ):
+            for line in (int(np.min(lines)), int(np.max(lines))):
+                if not 0 <= line < count:
+                    raise ValueError(f"there is no {name} {line}, only 0 to {count - 1}")
         points = np.zeros(len(rows), dtype=POINT)
         points["row"], points["column"] = rows, columns
         size = self.description.max_points
@@ -194,11 +210,9 @@ class Chip:
             for part in parts
         ]
         requests = self._link.exchange(Command.READ_POINTS, bodies)
-        clear_and_raise(self._link, requests)
-        replies = [request.reply or b"" for request in requests]
-        results = [
-            np.frombuffer(reply, POINT_RESULT, offset=ReadPointsReply.SIZE) for reply in replies
-        ]
+        clear(self._link, requests)
+        results = [_point_results(request) for request in requests]
+        self._link.raise_first_error(requests)
         return np.concatenate([result["code"] for result in results])
 
     # --- pulses ----------------------------------------------------------------------------
@@ -388,6 +402,22 @@ class Chip:
             raise ValueError(
                 f"there is no slot {slot}, only 0 to {self.description.schedule_slots - 1}"
             )
+
+
+def _point_results(request: Request) -> NDArray[Any]:
+    """What a frame of points gave, (n,) POINT_RESULT; raises what the first that failed says."""
+    if request.reply is None:
+        return np.zeros(0, dtype=POINT_RESULT)
+    results = np.frombuffer(request.reply, POINT_RESULT, offset=ReadPointsReply.SIZE)
+    failed = np.flatnonzero(results["status"] != ErrorCode.DONE)
+    if len(failed):
+        at = int(failed[0])
+        point = np.frombuffer(request.body, POINT, offset=ReadPointsRequest.SIZE)[at]
+        raise BoardError(
+            f"The board refused point {at} of a frame, row {point['row']}, column "
+            f"{point['column']}: {ErrorCode(results['status'][at]).name}."
+        )
+    return results
 
 
 def _row_times(

@@ -9,14 +9,16 @@ from pathlib import Path
 from urllib.parse import parse_qs
 
 from rramhil.errors import BoardHeld, LabUnusable, NotFound, UsageError
-from rramhil.transport.simulated import FOLDER
+from rramhil.transport.simulated import DAMAGED_HINT, FOLDER
 from sim_backend.board import board_serial
 from sim_backend.errors import (
     BadSetting,
     FaultsError,
     NoSuchBoard,
+    NoSuchTechnology,
     OutOfRange,
     SimError,
+    StateDamaged,
     StateHeld,
 )
 
@@ -103,12 +105,16 @@ def errors_of(name: SimulatedBoardName) -> Generator[None]:
         raise UsageError(str(error), "The user guide shows a file of faults.") from None
     except BadSetting as error:
         raise UsageError(str(error), "Change or unset this environment variable.") from None
+    except NoSuchTechnology as error:
+        raise UsageError(str(error), "Choose one of those.") from None
     except OutOfRange as error:
         raise UsageError(str(error), "Choose a value within that range.") from None
     except NoSuchBoard as error:
         raise NotFound(
             str(error), "--seed and --chips say which board; it is made when it is first opened."
         ) from None
+    except StateDamaged as error:
+        raise LabUnusable(str(error), DAMAGED_HINT) from None
     except (SimError, OSError) as error:
         raise LabUnusable(
             f"The simulated board {name} cannot keep its state in {name.lab_root}: "

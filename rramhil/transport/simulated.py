@@ -23,6 +23,8 @@ from sim_backend.server import InProcessBoard
 FOLDER = "simulated"
 """Folder of the lab that holds the states of simulated boards."""
 
+DAMAGED_HINT = "Bring the file back from a copy, or use another board: another seed or lab."
+"""What to do about a state file that is damaged."""
 _FORM = "sim://?seed=N&chips=M"
 
 
@@ -67,7 +69,7 @@ def open_simulated(address: str, lab_root: Path) -> FdPipe:
     except StateDamaged as error:
         raise LabUnusable(
             str(error),
-            "Bring the file back from a copy, or put in a fresh chip with `rramhil sim replace`.",
+            DAMAGED_HINT,
         ) from None
     except BadSetting as error:
         raise UsageError(str(error), "Change or unset this environment variable.") from None

@@ -5,6 +5,9 @@ Owns nothing but these checks, and the sentence that says what there is.
 
 from __future__ import annotations
 
+import numpy as np
+
+from sim_backend.defects import place
 from sim_backend.errors import OutOfRange
 from sim_backend.faults.model import DeadChannel, DriftingTia, Faults, StuckSwitch
 from sim_backend.profile import Profile
@@ -40,3 +43,6 @@ def refuse_what_is_not_there(faults: Faults, profile: Profile, chips: int) -> No
     for key, value, count in wanted:
         if value >= count:
             raise OutOfRange(f"Fault {key} is {value}: this board has 0 to {count - 1}.")
+    shape = profile.array.rows.value, profile.array.columns.value
+    # tried where it leaves no trace, so that no board is half made when a chip cannot be
+    place(faults.chip, 0, 0, np.zeros(shape, dtype=np.uint32), np.zeros(shape, dtype=np.uint8))

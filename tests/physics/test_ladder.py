@@ -85,6 +85,18 @@ def test_a_map_has_the_cells_own_conductance_and_what_the_wires_left_of_it(lab_r
     assert read.std() > 1.2 * own.std()
 
 
+def test_a_differential_pair_of_a_dense_chip_is_near_gaussian_around_zero(lab_root: Path) -> None:
+    with rramhil.open("sim://?seed=3", lab=lab_root) as board, Lab(lab_root) as lab:
+        own_uS = program(board, lab, 0, dense(), reads=2).measured.conductance_uS
+    pairs = (own_uS[0::2] - own_uS[1::2]).ravel()
+    # a pair's rows lie on different channels, whose gains the host takes for nominal
+    assert abs(pairs.mean()) < 0.02 * own_uS.mean()
+    assert pairs.std() == pytest.approx(2**0.5 * own_uS.std(), rel=0.02)
+    assert abs(stats.skew(pairs)) < 0.03
+    assert abs(stats.kurtosis(pairs)) < 0.4  # a lognormal's tails: 0.22 for these cells
+    assert stats.kstest((pairs - pairs.mean()) / pairs.std(), "norm").statistic < 0.01
+
+
 def test_dense_leaves_no_cell_unformed(lab_root: Path) -> None:
     report = report_of(dense(), lab_root, 3)
     assert report.formed == report.cells == 512 * 512

@@ -120,6 +120,7 @@ def test_a_board_inside_another_program_is_out_of_reach(cli: Cli) -> None:
         (("--seconds", "nan"), "nan"),
         (("--seconds", "inf"), "inf"),
         (("--seconds", "1e30"), "Board time can go on"),
+        (("--seconds", "1e300"), "not by 1e+300 s"),
         (("--temperature", "-100"), "233.15 K"),
         (("--seconds", "1", "--temperature", "nan"), "nan"),
     ],

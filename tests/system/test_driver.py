@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -295,3 +296,30 @@ def test_threads_may_share_a_board(board: Board) -> None:
 def test_the_switches_read_back_as_they_were_set(board: Board) -> None:
     board.chip(0).read(slice(0, 8), [5])
     assert len(board.switches(0)) == 128
+
+
+def test_a_point_that_is_not_there_is_refused_before_and_after_it_is_sent(lab_root: Path):
+    with Board.open("sim://", lab_root=lab_root) as board:
+        chip = board.chip(0)
+        assert chip.read_points(np.zeros(0, int), np.zeros(0, int)).size == 0
+        for rows, columns, sentence in (
+            ([1, 600], [1, 1], "there is no row 600, only 0 to 511"),
+            ([1, -1], [1, 1], "there is no row -1"),
+            ([1, 2], [1, 512], "there is no column 512"),
+        ):
+            with pytest.raises(ValueError, match=sentence):
+                chip.read_points(np.array(rows), np.array(columns))
+        chip.description = replace(chip.description, rows=1000)  # a host that knows no better
+        with pytest.raises(BoardError, match="row"):
+            chip.read_points(np.array([1, 600, 3]), np.array([1, 1, 1]))
+        assert board.status().state == BoardState.IDLE
+        assert chip.read_points(np.array([1]), np.array([1])).size == 1
+
+
+@pytest.mark.parametrize("duration_s", [0.0, -1.0, 1e300, float("nan"), float("inf")])
+def test_a_wait_that_cannot_be_is_refused(duration_s: float, lab_root: Path):
+    with Board.open("sim://", lab_root=lab_root) as board:
+        with pytest.raises(ValueError, match="A wait takes at least 1 ns"):
+            board.wait(duration_s)
+        board.wait(100_000.0)
+        assert board.status().board_time_ns == 100_000 * 10**9
