@@ -190,7 +190,7 @@ class SimulatedBoard:
         if not 0 <= duration_ns <= LAST_NS - self.clock_ns:
             raise OutOfRange(
                 f"Board time can go on by 0 to {(LAST_NS - self.clock_ns) / 1e9:.0f} s, "
-                f"not by {Decimal(duration_ns) / 10**9:g} s."
+                f"not by {(Decimal(duration_ns) / 10**9).normalize():g} s."
             )
         if temperature_mk is not None:
             self._set_temperature(temperature_mk)
