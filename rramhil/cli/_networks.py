@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib import import_module
 from typing import TYPE_CHECKING, Annotated
 
@@ -115,6 +116,17 @@ def parse_chips(text: str | None, chip: int, sockets: int) -> tuple[int, ...]:
             "`rramhil board info` lists them.",
         )
     return tuple(chosen)
+
+
+def listed(sockets: Iterable[int]) -> str:
+    """Sockets as people read them: `0-3, 7`."""
+    runs: list[tuple[int, int]] = []
+    for socket in sockets:
+        if runs and runs[-1][1] == socket - 1:
+            runs[-1] = (runs[-1][0], socket)
+        else:
+            runs.append((socket, socket))
+    return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
 
 
 def program_where_needed(

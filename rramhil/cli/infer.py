@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from rramhil.cli._networks import GateOption
+from rramhil.cli._networks import ChipsOption, GateOption, listed
 from rramhil.cli._options import (
     BoardOption,
     ChipOption,
@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rramhil.driver import Board
+    from rramhil.errors import NotFound
     from rramhil.flow import Inference, Plan
     from rramhil.lab import Lab
     from rramhil.network import Run
+    from rramhil.switching import Placement
     from rramhil.tasks import Examples, Splits, Task
 
 app = new_app()
@@ -38,10 +40,26 @@ class _Asked(NamedTuple):
 
     task: str
     chip: int
+    chips: str | None
+    overlay: bool
     run: str | None
     samples: int | None
     gate: str
     force: bool
+
+    def sockets(self, board: Board) -> tuple[int, ...]:
+        """Of `--chips`, else of `--chip`."""
+        from rramhil.cli._networks import parse_chips
+
+        return parse_chips(self.chips, self.chip, board.identity.chips)
+
+    def means(self, placement: Placement, sockets: tuple[int, ...]) -> bool:
+        """Whether a run that is placed so is asked for."""
+        if self.overlay and not placement.overlay:
+            return False
+        if self.chips is None:
+            return self.chip in placement.chips
+        return set(placement.chips) <= set(sockets)
 
 
 @app.command(
@@ -49,6 +67,7 @@ class _Asked(NamedTuple):
         "rramhil infer digits --chip 0",
         "rramhil infer digits --chip 0 --dry-run",
         "rramhil infer my_task.py:task --run wide --samples 200 --json",
+        "rramhil infer my_task.py:task --board 'sim://?chips=4' --chips 0-3 --dry-run",
     )
 )
 def infer(
@@ -59,6 +78,11 @@ def infer(
         ),
     ],
     chip: ChipOption = 0,
+    chips: ChipsOption = None,
+    overlay: Annotated[
+        bool,
+        typer.Option("--overlay", help="Take a run whose layers share cells; else any run."),
+    ] = False,
     run: Annotated[
         str | None,
         typer.Option("--run", metavar="RUN", help="A run; else the newest one of task and chip."),
@@ -86,14 +110,15 @@ def infer(
 
     Takes the newest run of the task that was trained on this chip. For `digits` without one, all
     before it is done first: the chip is programmed where the lab has no map of it, and a network
-    is trained (--gate) and kept. For other tasks `rramhil train` does that.
+    is trained (--gate) and kept. For other tasks `rramhil train` does that; --dry-run needs no run,
+    and places (--chips, --overlay) and prices them with random masks.
     """
     from rramhil.cli._boards import controlled_board, find_settings, observed_board, opened_lab
     from rramhil.cli._networks import need_extra, parse_gate
     from rramhil.cli._output import print_json
 
     need_extra()
-    asked = _Asked(task, chip, run, samples, parse_gate(gate), force)
+    asked = _Asked(task, chip, chips, overlay, run, samples, parse_gate(gate), force)
     settings = find_settings(board, lab)
     with opened_lab(settings) as kept:
         if dry_run:
@@ -111,36 +136,47 @@ def infer(
 
 
 def _find(board: Board, lab: Lab, asked: _Asked) -> tuple[Path, Run] | None:
-    """Find the run that is meant; None where one is to be trained first.
+    """Find the run that is meant; None where there is none yet.
 
     Raises
     ------
     NotFound
-        There is none, and the task is not trained here.
+        The board lacks the chip, or the lab the run that was named.
     MaskError
         The run is of another chip.
     """
-    from rramhil.errors import MaskError, NotFound
+    from rramhil.errors import MaskError
     from rramhil.flow import find_run, is_of_these_chips, newest_run, refuse_other_chips
 
-    chip = board.chip(asked.chip)
+    sockets = asked.sockets(board)
     if asked.run is not None:
         path, run = find_run(lab.root, asked.run)
-        if chip.number not in run.placement.chips:
-            raise MaskError(f"The run {path.name} has nothing on chip {chip.number}.")
+        if not asked.means(run.placement, sockets):
+            raise MaskError(
+                f"The run {path.name} is placed on chip {listed(run.placement.chips)}, its layers "
+                f"{'sharing' if run.placement.overlay else 'not sharing'} cells: that is not what "
+                "was asked for."
+            )
         refuse_other_chips(run, board, lab, force=asked.force)
         return path, run
-    found = newest_run(
+    return newest_run(
         lab.root,
         asked.task,
-        lambda run: chip.number in run.placement.chips and is_of_these_chips(run, board, lab),
+        lambda run: asked.means(run.placement, sockets) and is_of_these_chips(run, board, lab),
     )
-    if found is None and asked.task != TRAINS_ITSELF:
-        raise NotFound(
-            f"There is no run of task {asked.task} that was trained on chip {chip.serial}.",
-            f"`rramhil train {asked.task} --chip {chip.number}` makes one.",
-        )
-    return found
+
+
+def _no_run(board: Board, asked: _Asked) -> NotFound:
+    from rramhil.errors import NotFound
+
+    where = f"--chip {asked.chip}" if asked.chips is None else f"--chips {asked.chips}"
+    serials = [board.chip(number).serial for number in asked.sockets(board)]
+    chips = f"chip {serials[0]}" if len(serials) == 1 else f"chips {serials[0]} to {serials[-1]}"
+    return NotFound(
+        f"There is no run of task {asked.task} that was trained on {chips}"
+        f"{' with layers that share cells' if asked.overlay else ''}.",
+        f"`rramhil train {asked.task} {where}{' --overlay' if asked.overlay else ''}` makes one.",
+    )
 
 
 def _infer(board: Board, lab: Lab, asked: _Asked) -> dict[str, Any]:
@@ -151,10 +187,12 @@ def _infer(board: Board, lab: Lab, asked: _Asked) -> dict[str, Any]:
 
     began_s = time.perf_counter()
     found = _find(board, lab, asked)
+    if found is None and asked.task != TRAINS_ITSELF:
+        raise _no_run(board, asked)
     task, splits = load_task(asked.task, lab.root)
     programming_pulses = 0
     if found is None:
-        programmed = program_where_needed(board, lab, (asked.chip,))
+        programmed = program_where_needed(board, lab, asked.sockets(board))
         programming_pulses = sum(each.pulses for each in programmed.values())
         found = _train(board, lab, asked, task, splits)
     path, run = found
@@ -175,9 +213,13 @@ def _train(board: Board, lab: Lab, asked: _Asked, task: Task, splits: Splits) ->
     from rramhil.cli.train import train_and_keep
     from rramhil.flow import TrainRequest, run_folder
 
-    request = TrainRequest(which=asked.task, gate=asked.gate)  # type: ignore[arg-type]
+    request = TrainRequest(
+        which=asked.task,
+        gate=asked.gate,  # type: ignore[arg-type]
+        overlay=asked.overlay,
+    )
     path = run_folder(lab.root, task.name)
-    trained = train_and_keep(board, lab, (asked.chip,), request, task, splits, path)
+    trained = train_and_keep(board, lab, asked.sockets(board), request, task, splits, path)
     note(
         f"Trained: {task.metric_name} {trained.result.validation:.2%} in validation, "
         f"{trained.result.test:.2%} in test; no weight was tuned."
@@ -220,36 +262,64 @@ def _on_chip(
 def _preview(board: Board, lab: Lab, asked: _Asked) -> dict[str, Any]:
     from rramhil.cli._networks import load_task
     from rramhil.flow import has_map, known_chips, new_network, plan_run, plan_task
-    from rramhil.programming import preview
 
     found = _find(board, lab, asked)
     task, splits = load_task(asked.task, lab.root)
-    known = {}
-    if has_map(board, lab, asked.chip):
-        known = known_chips(board, lab, (asked.chip,))
+    sockets = asked.sockets(board) if found is None else found[1].placement.chips
+    known = known_chips(board, lab, [each for each in sockets if has_map(board, lab, each)])
     if found is None:
         plan = plan_task(
             new_network(task, splits),
             board.description,
-            chips=(asked.chip,),
+            chips=sockets,
             known=known,
             gate=asked.gate,  # type: ignore[arg-type]
+            overlay=asked.overlay,
         )
     else:
         maps_uS = {number: chip.cells.own_uS for number, chip in known.items()}
         plan = plan_run(found[1], board.description, maps_uS)
     count = len(_first(splits.test, asked.samples).inputs)
-    first = "" if known else preview(board, lab, asked.chip).message
     return {
         "task": asked.task,
         "run": None if found is None else str(found[0]),
         **plan.cost_of(count),
         "steps": plan.report.total.bounds.steps,
         "drawn": plan.drawn,
-        "before": first,
+        "chips": list(plan.placement.chips),
+        "tiles": len(plan.placement.tiles),
+        "overlay": plan.placement.overlay,
+        "before": _before(board, lab, [each for each in sockets if each not in known]),
+        "placed": _placed(plan),
         "message": _told(plan, count),
         "dry_run": True,
     }
+
+
+def _before(board: Board, lab: Lab, without_map: list[int]) -> str:
+    """What programming the chips of which there is no map would do; empty where there is none."""
+    from rramhil.programming import preview
+
+    each = [preview(board, lab, number) for number in without_map]
+    if len(each) <= 1:
+        return "".join(one.message for one in each)
+    pulses, board_time_s = sum(one.pulses for one in each), sum(one.board_time_s for one in each)
+    return (
+        f"Programming chips {listed(without_map)} first would fire {pulses:,} pulses in "
+        f"{board_time_s:,.3g} s of board time."
+    )
+
+
+def _placed(plan: Plan) -> str:
+    placement = plan.placement
+    cells = sum(matrix.cells for matrix in placement.matrices)
+    macros = cells / (placement.geometry.rows * placement.geometry.columns)
+    chips = "chip" if len(placement.chips) == 1 else "chips"
+    return (
+        f"Placed: {cells // 2:,} weights, {macros:,.2f} macros' worth of cells, in "
+        f"{len(placement.tiles):,} tiles on {chips} {listed(placement.chips)}"
+        f"{', layers sharing cells' if placement.overlay else ''}."
+    )
 
 
 def _first(examples: Examples, samples: int | None) -> Examples:
@@ -272,6 +342,7 @@ def _told(plan: Plan, samples: int) -> str:
 def _print_preview(facts: dict[str, Any]) -> None:
     if facts["before"]:
         typer.echo(facts["before"])
+    typer.echo(facts["placed"])
     typer.echo(facts["message"])
 
 
@@ -289,9 +360,16 @@ def _print(facts: dict[str, Any]) -> None:
         ("noise", f"{facts['noise_ratio']:.2f} of what is predicted"),
         ("on the chip", chip_share(facts)),
         ("pulses", f"{facts['pulses']:,}"),
-        ("speed", f"{facts['samples_per_s']:,.0f} samples/s"),
+        ("speed", _speed(facts["samples_per_s"])),
         ("board time", f"{facts['board_time_s']:.3f} s, {facts['conversions']:,} conversions"),
         ("energy", f"{facts['energy_j']:.3g} J, by constants that are partly assumed"),
         *([("clipped", f"{facts['saturated']:,} conversions")] if facts["saturated"] else []),
         ("run", facts["run"]),
     )
+
+
+def _speed(samples_per_s: float) -> str:
+    """Whole samples a second, or how long one takes."""
+    if samples_per_s >= 1:
+        return f"{samples_per_s:,.0f} samples/s"
+    return f"{1 / samples_per_s:.1f} s a sample"

@@ -13,6 +13,7 @@ from rramhil.cli._networks import (
     DensityOption,
     GateOption,
     OverlayOption,
+    listed,
 )
 from rramhil.cli._options import (
     BoardOption,
@@ -314,7 +315,7 @@ def _run_for(
     path, run = find_run(lab.root, which)
     if chip is not None and run.placement.chips != (chip,):
         raise MaskError(
-            f"The run {path.name} is placed on chip {_listed(run.placement.chips)}, not on {chip}.",
+            f"The run {path.name} is placed on chip {listed(run.placement.chips)}, not on {chip}.",
             f"`rramhil train {run.config.task} --chip {chip}` trains one for it.",
         )
     refuse_other_chips(run, board, lab, force=force)
@@ -365,10 +366,6 @@ def _verdict(path: Path, applied: Applied, chips: Any, verdicts: Any) -> dict[st
     }
 
 
-def _listed(numbers: tuple[int, ...]) -> str:
-    return ", ".join(str(number) for number in numbers)
-
-
 def _draw(plan: Plan, png: Path) -> None:
     from rramhil.errors import UsageError
 
@@ -383,7 +380,7 @@ def print_plan(plan: Plan) -> None:
     from rramhil.cli._output import print_facts, print_table
 
     placement, report = plan.placement, plan.report
-    chips = _listed(placement.chips)
+    chips = listed(placement.chips)
     drawn = ", drawn at random: there is no run yet" if plan.drawn else ""
     print_facts(
         ("placement", f"{placement.id}, {len(placement.tiles)} tiles on chip {chips}"),

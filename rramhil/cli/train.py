@@ -12,6 +12,7 @@ from rramhil.cli._networks import (
     DensityOption,
     GateOption,
     OverlayOption,
+    listed,
 )
 from rramhil.cli._options import (
     BoardOption,
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from rramhil.tasks import Splits, Task
 
 app = new_app()
+
+_MAPS_TOLD = 4
+"""Maps that are listed by their ids; the run has them all."""
 
 TaskArgument = Annotated[
     str,
@@ -176,6 +180,8 @@ def _print(facts: dict[str, Any]) -> None:
     from rramhil.cli._output import print_facts
 
     maps = ", ".join(f"{each} of chip {chip}" for chip, each in facts["maps"].items())
+    if len(facts["maps"]) > _MAPS_TOLD:
+        maps = f"of chips {listed(int(chip) for chip in facts['maps'])}"
     print_facts(
         ("task", f"{facts['task']}, {facts['gate']} gating, {facts['density']:.1%} of the cells"),
         (

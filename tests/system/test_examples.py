@@ -58,7 +58,7 @@ def test_forming_curve_prints_what_the_model_says(run):
 
 def test_every_example_is_tested_here():
     tests = Path(__file__).read_text(encoding="utf-8")
-    assert len(EXAMPLES) == 2
+    assert len(EXAMPLES) == 3
     assert all(f'"{path.name}"' in tests for path in EXAMPLES)
 
 
