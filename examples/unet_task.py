@@ -35,8 +35,7 @@ class UNet(nn.Module):
         before = (1, *WIDTHS[:-1])
         self.down = nn.ModuleList(map(_two_convolutions, before, WIDTHS))
         self.up = nn.ModuleList(
-            nn.ConvTranspose2d(below, width, 2, stride=2)
-            for width, below in pairwise(WIDTHS)
+            nn.ConvTranspose2d(below, width, 2, stride=2) for width, below in pairwise(WIDTHS)
         )
         self.join = nn.ModuleList(_two_convolutions(2 * width, width) for width in WIDTHS[:-1])
         self.last = nn.Conv2d(WIDTHS[0], 1, 1)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from rramhil.tasks import load
+
 PROJECT = Path(__file__).resolve().parents[2]
 EXAMPLES = sorted((PROJECT / "examples").glob("*.py"))
 PYTHON_BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
@@ -54,6 +56,18 @@ def test_forming_curve_prints_what_the_model_says(run):
     assert len(steps) == 10
     for amplitude_v, _, formed, model in steps:
         assert formed == pytest.approx(model, abs=0.03), f"at {amplitude_v} V"
+
+
+def test_the_unet_is_a_task_with_all_that_belongs_to_one(tmp_path: Path):
+    pytest.importorskip("torch", reason="networks need the extra `train`")
+    task = load(str(PROJECT / "examples" / "unet_task.py"))
+    test = task.data(tmp_path).test
+    outputs = task.model().eval()(test.inputs)
+    assert outputs.shape == test.targets.shape == (8, 1, 48, 48)
+    assert 0.05 < test.targets.mean() < 0.3
+    assert task.metric(test.targets - 0.5, test.targets) == 1.0
+    assert float(task.loss(20 * (test.targets - 0.5), test.targets)) < 0.01
+    assert not list(tmp_path.iterdir())
 
 
 def test_every_example_is_tested_here():
