@@ -59,6 +59,9 @@ class MapStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        # heads that were read, by file and what tells a file from one that was written over it:
+        # the maps of many chips are listed once for each chip
+        self._heads: dict[tuple[Path, int, int, int], MapEntry] = {}
 
     def save(self, measured: ConductanceMap) -> MapEntry:
         """Write a map, durably; the same map has the same file.
@@ -145,8 +148,7 @@ class MapStore:
         entries: list[tuple[str, int, MapEntry]] = []
         for path in self._files():
             try:
-                entry = read_entry(path)
-                written_ns = path.stat().st_mtime_ns
+                written_ns, entry = self._entry(path)
             except (MapFileError, NotFound, OSError):
                 continue
             if chip_serial is None or entry.info.chip_serial == chip_serial:
@@ -163,6 +165,14 @@ class MapStore:
             except (MapFileError, NotFound):
                 found.append(path)
         return found
+
+    def _entry(self, path: Path) -> tuple[int, MapEntry]:
+        """When a file was last changed, in ns, and its entry."""
+        found = path.stat()
+        key = (path, found.st_ino, found.st_size, found.st_mtime_ns)
+        if key not in self._heads:
+            self._heads[key] = read_entry(path)
+        return found.st_mtime_ns, self._heads[key]
 
     def _files(self) -> list[Path]:
         return sorted(self.folder.glob("[0-9a-f]*.h5"))
