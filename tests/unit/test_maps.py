@@ -359,6 +359,13 @@ def test_a_beginning_of_several_ids_is_not_guessed_at(store: MapStore):
     assert first in refusal.value.sentence
 
 
+def test_a_map_that_is_damaged_after_it_was_listed_is_not_listed_again(store: MapStore):
+    kept, bad = store.save(make_map()), store.save(make_map(seed=1))
+    assert {entry.id for entry in store.list()} == {kept.id, bad.id}
+    bad.path.write_bytes(bad.path.read_bytes()[:100])
+    assert store.list() == store.list() == [kept]
+
+
 def test_a_damaged_map_is_refused_by_name_and_does_not_hide_the_others(store: MapStore):
     good = store.save(make_map())
     bad = store.save(make_map(seed=1))
