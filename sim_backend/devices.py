@@ -42,6 +42,8 @@ class Devices(NamedTuple):
         Part of its life that a cycle takes, in 2^-40.
     sticks_on : bool
         Whether it then stays on; otherwise off.
+    lowest_uv : (3, rows) int32
+        The lowest breakdown, SET and RESET voltage of each row.
     """
 
     breakdown_uv: Int32Array
@@ -52,6 +54,7 @@ class Devices(NamedTuple):
     life: Int32Array
     wear: Int32Array
     sticks_on: BoolArray
+    lowest_uv: Int32Array
 
 
 def devices(
@@ -64,9 +67,13 @@ def devices(
     """Draw the constants of all cells of a chip."""
     integers = [np.empty(shape, dtype=np.int32) for _ in range(7)]
     sticks_on = np.empty(shape, dtype=np.bool_)
-    flat = Devices(*(array.reshape(-1) for array in integers), sticks_on=sticks_on.reshape(-1))
+    lowest_uv = np.empty((3, shape[0]), dtype=np.int32)
+    arrays = (array.reshape(-1) for array in integers)
+    flat = Devices(*arrays, sticks_on=sticks_on.reshape(-1), lowest_uv=lowest_uv)
     _draw(keys, forming, switching, tables, flat)
-    return Devices(*integers, sticks_on=sticks_on)
+    for change, threshold_uv in enumerate(integers[:3]):
+        lowest_uv[change] = threshold_uv.min(axis=1)
+    return Devices(*integers, sticks_on=sticks_on, lowest_uv=lowest_uv)
 
 
 @kernel

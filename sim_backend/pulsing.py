@@ -117,10 +117,11 @@ def fire(
         pulsed += _see(pulses.masks[n], selected_uv, inhibited_uv, counts[row], scratch.seen_uv)
         highest_uv, lowest_uv = max(selected_uv, inhibited_uv), min(selected_uv, inhibited_uv)
         for change in (_FORMS, _SETS, _RESETS):
-            if (lowest_uv if change == _RESETS else -highest_uv) < 0:
+            extreme_uv = -lowest_uv if change == _RESETS else highest_uv
+            if extreme_uv > 0:
                 longer = octaves - (forming_octaves if change == _FORMS else switching_octaves)
                 compliance_na = pulses.compliance_na[n]
-                _change(change, cells, row, slot, longer, compliance_na, rules, scratch)
+                _change(change, cells, row, slot, extreme_uv, longer, compliance_na, rules, scratch)
         store_ordered(progress.finished, progress.slot, n + 1)
     return pulsed
 
@@ -152,6 +153,7 @@ def _change(
     cells: Cells,
     row: Integer,
     slot: Integer,
+    extreme_uv: Integer,
     longer: Integer,
     compliance_na: Integer,
     rules: Rules,
@@ -159,7 +161,8 @@ def _change(
 ) -> None:
     """Let the cells of a row form, switch on or switch off that see enough to.
 
-    `longer` is by how many octaves, in 2^-16, the pulse is longer than the reference.
+    `extreme_uv` is the most that a cell of the row sees, `longer` by how many octaves, in 2^-16,
+    the pulse is longer than the reference.
     One function for the three, compiled once: compiling the passes takes longer than they do.
     """
     forming, numbers, devices = rules.forming, rules.switching, rules.devices
@@ -172,6 +175,8 @@ def _change(
         relevant, before = ~0, FORMED | OFF if change == _SETS else FORMED
         slope = numbers.slope_uv_per_octave
     earlier_uv = (slope * longer) >> (2 * SLOPE_BITS)
+    if extreme_uv < np.int64(devices.lowest_uv[change, row]) - earlier_uv:
+        return
     sign = -1 if change == _RESETS else 1
     _ready(flags, relevant, before, threshold_uv, earlier_uv, sign, scratch)
     if not _any(scratch.change):
