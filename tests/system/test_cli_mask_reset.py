@@ -13,6 +13,7 @@ from tests.support.cli import Cli
 CELLS = 2 * (64 * 96 + 96 * 10)
 
 
+@pytest.mark.slow
 def test_what_is_pruned_is_reset_once_and_what_failed_again(tmp_path: Path) -> None:
     cli = Cli(tmp_path)
     cli("program", "--reads", "4")

@@ -406,7 +406,7 @@ def test_a_kill_between_board_and_chip_is_made_good_when_the_board_is_opened(tmp
 
 @pytest.mark.parametrize(
     ("duration_ns", "temperature_mk", "word"),
-    [(-1, None, "not by -1e-09 s"), (LAST_NS, None, "Board time"), (1, 500_000, "150.00 degC")],
+    [(-1, None, "not by -1e-9 s"), (LAST_NS, None, "Board time"), (1, 500_000, "150.00 degC")],
 )
 def test_time_and_temperature_beyond_the_board_are_refused_and_nothing_is_done(
     tmp_path: Path, duration_ns: int, temperature_mk: int | None, word: str
