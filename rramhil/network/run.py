@@ -12,7 +12,6 @@ or does not hold together. Knows no board and no task.
 from __future__ import annotations
 
 import hashlib
-import os
 import secrets
 import shutil
 from collections.abc import Mapping
@@ -25,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
 from torch import Tensor
 
+from rramhil._atomic import sync
 from rramhil.errors import NotFound, RramhilError, RunError
 from rramhil.lab import software_version, utc_now
 from rramhil.network.network import Network
@@ -202,11 +202,11 @@ class Run:
         temporary.mkdir()
         try:
             self._write(temporary)
-            _sync(temporary)
+            sync(temporary)
             temporary.rename(path)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-        _sync(path.parent)
+        sync(path.parent)
 
     @classmethod
     def load(cls, path: Path) -> Run:
@@ -262,7 +262,7 @@ class Run:
         )
         (folder / _RUN).write_text(said.model_dump_json(indent=2) + "\n", encoding="utf-8")
         for name in (_RUN, _STATE):
-            _sync(folder / name)
+            sync(folder / name)
 
 
 def _records(network: Network) -> tuple[MatrixRecord, ...]:
@@ -271,11 +271,3 @@ def _records(network: Network) -> tuple[MatrixRecord, ...]:
 
 def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
