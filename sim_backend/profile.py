@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sim_backend.errors import ProfileError
 
 T = TypeVar("T")
+P = TypeVar("P", bound=BaseModel)
 
 Source = Literal["measured", "datasheet", "paper", "assumed"]
 Positive = Annotated[Decimal, Field(gt=0)]
@@ -308,14 +309,25 @@ def parse(text: str, name: str) -> Profile:
     ProfileError
         The text is no TOML, or a value is missing, unknown or out of range.
     """
+    return parsed(Profile, text, f"Profile {name!r}")
+
+
+def parsed(model: type[P], text: str, what: str) -> P:
+    """Read a model made of facts from TOML, decimals exactly; `what` begins its errors.
+
+    Raises
+    ------
+    ProfileError
+        The text is no TOML, or a value is missing, unknown or out of range.
+    """
     try:
-        return Profile.model_validate(tomllib.loads(text, parse_float=Decimal))
+        return model.model_validate(tomllib.loads(text, parse_float=Decimal))
     except tomllib.TOMLDecodeError as error:
-        raise ProfileError(f"Profile {name!r} is not valid TOML: {error}.") from error
+        raise ProfileError(f"{what} is not valid TOML: {error}.") from error
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise ProfileError(f"Profile {name!r}, {place}: {first['msg']}.") from error
+        raise ProfileError(f"{what}, {place}: {first['msg']}.") from error
 
 
 def digest_of(part: BaseModel) -> str:

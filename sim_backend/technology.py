@@ -7,15 +7,23 @@ Knows no kernel and no state; the integers of ageing are derived in `ageing` and
 
 from __future__ import annotations
 
-import tomllib
 from decimal import Decimal
 from functools import cache
 from importlib import resources
 
-from pydantic import BaseModel, ValidationError, model_validator
+from pydantic import BaseModel, model_validator
 
-from sim_backend.errors import NoSuchTechnology, ProfileError
-from sim_backend.profile import Count, Fact, NotNegative, Positive, Profile, Share, digest_of
+from sim_backend.errors import NoSuchTechnology
+from sim_backend.profile import (
+    Count,
+    Fact,
+    NotNegative,
+    Positive,
+    Profile,
+    Share,
+    digest_of,
+    parsed,
+)
 
 DEFAULT_TECHNOLOGY = "rram40"
 
@@ -143,14 +151,7 @@ def parse(text: str, name: str) -> Technology:
     ProfileError
         The text is no TOML, or a value is missing, unknown or out of range.
     """
-    try:
-        return Technology.model_validate(tomllib.loads(text, parse_float=Decimal))
-    except tomllib.TOMLDecodeError as error:
-        raise ProfileError(f"Technology {name!r} is not valid TOML: {error}.") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise ProfileError(f"Technology {name!r}, {place}: {first['msg']}.") from error
+    return parsed(Technology, text, f"Technology {name!r}")
 
 
 def applied(profile: Profile, technology: Technology) -> Profile:
