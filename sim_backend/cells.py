@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from firmware_protocol.messages import Operation
 from sim_backend._jit import Word, kernel
 from sim_backend.distributions import exp2_place, place, power_of_two, scaled
 from sim_backend.fixedpoint import FormingNumbers, Int64Array
-from sim_backend.randomness import derive
+from sim_backend.randomness import Stream, child, derive
 from sim_backend.tables import Tables
 
 UInt8Array = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
@@ -74,6 +75,21 @@ class CellKeys(NamedTuple):
     lifetime: np.uint64
     set: np.uint64
     reset: np.uint64
+
+
+def cell_keys(chip_key: int) -> CellKeys:
+    """Keys of a chip's cells: each that of the stream of its name."""
+    names = CellKeys._fields
+    return CellKeys(*(np.uint64(child(chip_key, Stream[name.upper()])) for name in names))
+
+
+def counts_of(cells: Cells, operation: Operation) -> UInt32Array:
+    """Counters of one operation, (rows, columns)."""
+    return {
+        Operation.FORM: cells.form_pulses,
+        Operation.SET: cells.set_pulses,
+        Operation.RESET: cells.reset_pulses,
+    }[operation]
 
 
 class Pulses(NamedTuple):

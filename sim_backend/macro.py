@@ -25,7 +25,14 @@ from sim_backend import (
     technology,
 )
 from sim_backend.ageing import Ageing, multiplied
-from sim_backend.cells import CellKeys, Progress, Pulses, UInt16Array, UInt32Array
+from sim_backend.cells import (
+    Progress,
+    Pulses,
+    UInt16Array,
+    UInt32Array,
+    cell_keys,
+    counts_of,
+)
 from sim_backend.chips import cells_of, chip_key, open_chip
 from sim_backend.effective import Group
 from sim_backend.faults.switches import StuckLines
@@ -104,15 +111,7 @@ class Macro:
         self._arrays = arrays
         key = chip_key(seed, index, self._file.identity.generation)
         rows = len(self.cells.flags)
-        self._cell_keys = CellKeys(
-            breakdown=np.uint64(child(key, Stream.BREAKDOWN)),
-            formed=np.uint64(child(key, Stream.FORMED)),
-            threshold=np.uint64(child(key, Stream.THRESHOLD)),
-            level=np.uint64(child(key, Stream.LEVEL)),
-            lifetime=np.uint64(child(key, Stream.LIFETIME)),
-            set=np.uint64(child(key, Stream.SET)),
-            reset=np.uint64(child(key, Stream.RESET)),
-        )
+        self._cell_keys = cell_keys(key)
         self._noise_keys = NoiseKeys(
             children(child(key, Stream.CONVERSION), rows),
             children(child(key, Stream.CONVERSION_TAIL), rows),
@@ -143,11 +142,7 @@ class Macro:
         self._lines.forget(pulses.row)
         slots = np.array([self.ageing.clock.slot(end_ns) for end_ns in ends_ns], dtype=np.int64)
         state, masks = self.cells, pulses.masks
-        counts = {
-            Operation.FORM: state.form_pulses,
-            Operation.SET: state.set_pulses,
-            Operation.RESET: state.reset_pulses,
-        }[operation]
+        counts = counts_of(state, operation)
         if self._stuck is None:
             return pulsing.fire(state, counts, pulses, slots, self.rules, progress)
         seen = self._stuck.pulsed(operation, masks)

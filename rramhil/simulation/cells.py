@@ -40,8 +40,7 @@ class CellsInMemory:
         profile = load("rram40_256k")
         shape = profile.array.rows.value, profile.array.columns.value
         self.cells = shape[0] * shape[1]
-        streams = ("BREAKDOWN", "FORMED", "THRESHOLD", "LEVEL", "LIFETIME", "SET", "RESET")
-        keys = cells.CellKeys(*(np.uint64(child(seed, Stream[name])) for name in streams))
+        keys = cells.cell_keys(seed)
         forming, switching = forming_numbers(profile), switching_numbers(profile)
         found = load_tables()
         drawn = devices(shape, keys, forming, switching, found)
@@ -60,16 +59,13 @@ class CellsInMemory:
         FORM at 4.0 V for 1 ms, SET and RESET at 2.0 V for 100 us.
         """
         state = self._state
-        counts = {
-            Operation.FORM: state.form_pulses,
-            Operation.SET: state.set_pulses,
-            Operation.RESET: state.reset_pulses,
-        }
         notes = np.zeros(1, dtype=np.uint16)
         progress = cells.Progress(notes, notes.copy(), 0)
         pulses = self._pulses[operation]
         moments = np.zeros(len(pulses.row), dtype=np.int64)
-        return pulsing.fire(state, counts[operation], pulses, moments, self._rules, progress)
+        return pulsing.fire(
+            state, cells.counts_of(state, operation), pulses, moments, self._rules, progress
+        )
 
     def snapshot(self) -> tuple[np.ndarray[Any, Any], ...]:
         """Copy of the state."""
