@@ -43,6 +43,10 @@ OverlayOption = Annotated[
     bool,
     typer.Option("--overlay", help="Let layers share the same cells, under different gates."),
 ]
+ForceOption = Annotated[
+    bool,
+    typer.Option("--force", help="Take a run that was trained on another chip nevertheless."),
+]
 AllowDigitalOption = Annotated[
     bool,
     typer.Option(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from rramhil.cli._networks import ChipsOption, GateOption, listed
+from rramhil.cli._networks import ChipsOption, ForceOption, GateOption, listed
 from rramhil.cli._options import (
     BoardOption,
     ChipOption,
@@ -96,10 +96,7 @@ def infer(
         typer.Option("--dry-run", help="Print conversions, board time, energy; touch nothing."),
     ] = False,
     gate: GateOption = "cell",
-    force: Annotated[
-        bool,
-        typer.Option("--force", help="Take a run that was trained on another chip nevertheless."),
-    ] = False,
+    force: ForceOption = False,
     board: BoardOption = None,
     lab: LabOption = None,
     record: RecordOption = None,

@@ -11,6 +11,7 @@ from rramhil.cli._networks import (
     AllowDigitalOption,
     ChipsOption,
     DensityOption,
+    ForceOption,
     GateOption,
     OverlayOption,
     listed,
@@ -151,10 +152,6 @@ def _known(board: Board, lab: Lab, sockets: tuple[int, ...]) -> dict[int, Any]:
 ChipOfRunOption = Annotated[
     int | None,
     typer.Option("--chip", metavar="N", min=0, help="The chip's socket; else those of the run."),
-]
-ForceOption = Annotated[
-    bool,
-    typer.Option("--force", help="Take a run that was trained on another chip nevertheless."),
 ]
 
 
