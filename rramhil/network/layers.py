@@ -118,6 +118,14 @@ class ChipLinear(nn.Module):
         return applied(self.matrix, self.bias)(self.matrix.quantiser.ready(inputs))
 
 
+def _of_groups(
+    name: str, groups: int, outputs: int, inputs: int, bits: int, route: Route
+) -> Product:
+    """Product of a convolution, with a matrix for each of its groups."""
+    names = group_names(name, groups)
+    return Product([Matrix(each, outputs, inputs, bits) for each in names], route)
+
+
 class ChipConv2d(nn.Module):
     """`nn.Conv2d` with zero padding on a chip."""
 
@@ -131,10 +139,7 @@ class ChipConv2d(nn.Module):
         self.padding: list[int] = list(layer._reversed_padding_repeated_twice)
         inputs = layer.in_channels // layer.groups * self.kernel_size[0] * self.kernel_size[1]
         outputs = layer.out_channels // layer.groups
-        self.matrix = Product(
-            [Matrix(group, outputs, inputs, bits) for group in group_names(name, layer.groups)],
-            route,
-        )
+        self.matrix = _of_groups(name, layer.groups, outputs, inputs, bits, route)
         self.bias = layer.bias
 
     def products(self) -> tuple[Product, ...]:
@@ -187,10 +192,7 @@ class ChipConvTranspose2d(nn.Module):
         self.groups = layer.groups
         outputs = layer.out_channels // layer.groups * self.kernel_size[0] * self.kernel_size[1]
         inputs = layer.in_channels // layer.groups
-        self.matrix = Product(
-            [Matrix(group, outputs, inputs, bits) for group in group_names(name, layer.groups)],
-            route,
-        )
+        self.matrix = _of_groups(name, layer.groups, outputs, inputs, bits, route)
         self.bias = layer.bias
 
     def products(self) -> tuple[Product, ...]:
