@@ -20,7 +20,10 @@ from sim_backend.randomness import derive
 from sim_backend.readpath import UNIT_BITS, UInt64Array, variance_gain
 from sim_backend.tables import Int32Array
 
-_GAIN_HALF = 1 << (GAIN_BITS - 1)
+_SHIFT = GAIN_BITS - UNIT_BITS
+_HALF = 1 << (_SHIFT - 1)
+_MOST = (1 << 32) - 1
+_FOUR, _EIGHT = np.uint64(4), np.uint64(8)
 _LANES = np.uint64(3)
 """A random word has four lanes, and the lowest two bits of a count choose one."""
 
@@ -129,25 +132,24 @@ def convert(
         How many codes lie at either end of the scale.
     """
     count, planes = samples.gain.size, converter.planes
-    total, variance = np.empty(count, np.int64), np.zeros(count, np.int64)
-    level, spread = np.empty(count, np.int32), np.zeros(count, np.int32)
-    number, codes = np.zeros(count, np.int32), np.empty(count, np.int32)
-    draws, bits = np.empty(count, np.uint64), np.empty(count, np.uint16)
-    weight, entry = np.empty(count, np.int32), np.empty(count, np.int32)
-    seen, at = np.empty(count, np.int32), np.empty(count, np.uint32)
-    limit, own = np.empty(count, np.int64), np.empty(count, np.int64)
-    _scales(samples.gain, samples.dark, converter.ceiling, limit, own)
+    scales = _scales(samples, converter.ceiling)
+    seen, spread = np.empty(count, np.int32), np.empty(count, np.int32)
+    number, entry = np.empty(count, np.int32), np.empty(count, np.int32)
+    weight, bits = np.empty(count, np.int32), np.empty(count, np.uint16)
+    draws, variance = np.empty(count, np.uint64), np.zeros(count, np.uint64)
     noisy = parts.variance >= 0 or converter.adc_noise > 0
-    adc_variance = converter.adc_noise * converter.adc_noise
+    adc_variance = np.uint64(converter.adc_noise * converter.adc_noise)
     saturated, factor = 0, 0
     for n in range(sums.shape[0] * planes):
         vector, plane = n // planes, n % planes
-        _gather(products, skipped + n, parts.sum, parts.sum_high, total)
-        _levels(total, limit, samples.gain, samples.dark, converter.ceiling, level)
+        _levels(products, skipped + n, parts, scales, converter.ceiling, seen)
         if noisy:
             if parts.variance >= 0:
-                _gather(products, skipped + n, parts.variance, parts.variance_high, variance)
-            _spreads(total, variance, limit, own, adc_variance, spread)
+                _variances(products, skipped + n, parts, variance)
+            for k in range(np.uint64(count)):
+                driven = variance[k] if np.int64(seen[k]) <= converter.ceiling else np.uint64(0)
+                square = ((driven * np.uint64(scales.own[k]) + _EIGHT) >> _FOUR) + adc_variance
+                spread[k] = np.int32(np.sqrt(np.float64(square)))
             run_vector, run_plane = np.uint64(first_vector + vector), np.uint64(plane)
             lane = _count(samples, 0, run_vector, run_plane) & _LANES
             if samples.in_step:
@@ -157,81 +159,112 @@ def convert(
             else:
                 _derive(samples, run_vector, run_plane, draws)
                 extremes = _draw(samples, run_vector, run_plane, draws, bits)
-            _look_up(bits, converter.normal, number)
+            for k in range(np.uint64(count)):
+                number[k] = converter.normal[np.uint64(bits[k])]
             if extremes:
                 _refine(samples, run_vector, run_plane, bits, converter.normal, number)
-        _see(level, spread, number, converter.bins, samples.transfer, seen, at)
-        _look_up(at, converter.transfers, entry)
-        saturated += _codes(seen, entry, converter.top, codes)
+            for k in range(np.uint64(count)):
+                level = min(np.int64(seen[k]), converter.ceiling)
+                seen[k] = np.int32(seen_by(level, spread[k], number[k], converter.bins))
+        else:
+            for k in range(np.uint64(count)):
+                level = min(np.int64(seen[k]), converter.ceiling)
+                seen[k] = np.int32(seen_by(level, 0, 0, converter.bins))
+        for k in range(np.uint64(count)):
+            place = samples.transfer[k] + np.uint32(bin_of(seen[k]))
+            entry[k] = converter.transfers[np.uint64(place)]
         subtracts = converter.is_signed and plane == planes - 1
         if factor != (-1 if subtracts else 1) << plane:
             factor = (-1 if subtracts else 1) << plane
             for k in range(np.uint64(count)):
                 weight[k] = samples.sign[k] * np.int32(factor)
-        _add(codes, samples.zero, weight, samples.accumulator, samples.in_order, sums, vector)
+        saturated += _add(seen, entry, converter.top, samples, weight, sums, vector)
     return saturated
 
 
-@kernel
-def _scales(
-    gain: Int64Array, dark: Int64Array, ceiling: Integer, limit: Int64Array, own: Int64Array
-) -> None:
-    """From which sum on each sample's amplifier is at its limit, and the scale of its variance."""
-    for k in range(gain.size):
-        step = gain[k] << UNIT_BITS
-        beyond = ceiling - dark[k] + 1
-        limit[k] = ((beyond << GAIN_BITS) - _GAIN_HALF + step - 1) // step
-        own[k] = variance_gain(gain[k])
+class _Scales(NamedTuple):
+    """What the currents of each sample are multiplied and cut by, each array (T,).
+
+    Attributes
+    ----------
+    limit : int64
+        Sum of conductances from which on its amplifier is at its limit.
+    short_limit, gain, own : uint32
+        The same for sums of 32 bits; scales of sums and of variances.
+    dark : int64
+    """
+
+    limit: Int64Array
+    short_limit: UInt32Array
+    gain: UInt32Array
+    own: UInt32Array
+    dark: Int64Array
 
 
 @kernel
-def _gather(
-    products: UInt32Array, row: Integer, low: Integer, high: Integer, out: Int64Array
-) -> None:
-    """One row of a part of the products, both halves together."""
-    flat, rows = products.reshape(-1), products.shape[1]
-    for start in range(0, out.size, ENTRY):
-        strip = start // ENTRY
-        size = np.uint64(min(ENTRY, out.size - start))
-        to, source = np.uint64(start), np.uint64(((low + strip) * rows + row) * ENTRY)
-        for k in range(size):
-            out[to + k] = np.int64(flat[source + k])
-        if high >= 0:
-            source = np.uint64(((high + strip) * rows + row) * ENTRY)
-            for k in range(size):
-                out[to + k] += np.int64(flat[source + k]) << 16
+def _scales(samples: Samples, ceiling: Integer) -> _Scales:
+    count = samples.gain.size
+    limit, short = np.empty(count, np.int64), np.empty(count, np.uint32)
+    gain, own = np.empty(count, np.uint32), np.empty(count, np.uint32)
+    for k in range(count):
+        beyond = ceiling - samples.dark[k] + 1
+        limit[k] = max(0, ((beyond << _SHIFT) - _HALF + samples.gain[k] - 1) // samples.gain[k])
+        short[k] = min(limit[k], _MOST)
+        gain[k] = samples.gain[k]
+        own[k] = variance_gain(samples.gain[k])
+    return _Scales(limit, short, gain, own, samples.dark)
 
 
 @kernel
 def _levels(
-    total: Int64Array,
-    limit: Int64Array,
-    gain: Int64Array,
-    dark: Int64Array,
+    products: UInt32Array,
+    row: Integer,
+    parts: Parts,
+    scales: _Scales,
     ceiling: Integer,
     level: Int32Array,
 ) -> None:
-    """From sums of conductances to what the converter sees."""
-    for k in range(np.uint64(level.size)):
-        units = min(total[k], limit[k])
-        current = ((units << UNIT_BITS) * gain[k] + _GAIN_HALF) >> GAIN_BITS
-        level[k] = np.int32(min(current + dark[k], ceiling))
+    """From sums of conductances to what the amplifiers give; beyond their limit, one above it."""
+    flat, gain, dark = products.reshape(-1), scales.gain, scales.dark
+    limit, short_limit = scales.limit, scales.short_limit
+    for start in range(0, level.size, ENTRY):
+        first, size = np.uint64(start), np.uint64(min(ENTRY, level.size - start))
+        low = _place(products, parts.sum, start, row)
+        if parts.sum_high < 0:
+            # products of two numbers of 32 bits take a third of the time
+            for n in range(size):
+                units = np.uint64(min(flat[low + n], short_limit[first + n]))
+                scaled = units * np.uint64(gain[first + n])
+                current = np.int64((scaled + np.uint64(_HALF)) >> np.uint64(_SHIFT))
+                level[first + n] = np.int32(min(current + dark[first + n], ceiling + 1))
+        else:
+            high = _place(products, parts.sum_high, start, row)
+            for n in range(size):
+                whole = np.int64(flat[low + n]) + (np.int64(flat[high + n]) << 16)
+                scaled = min(whole, limit[first + n]) * np.int64(gain[first + n])
+                current = (scaled + _HALF) >> _SHIFT
+                level[first + n] = np.int32(min(current + dark[first + n], ceiling + 1))
 
 
 @kernel
-def _spreads(
-    total: Int64Array,
-    variance: Int64Array,
-    limit: Int64Array,
-    own: Int64Array,
-    adc_variance: Integer,
-    spread: Int32Array,
-) -> None:
-    """From sums of variances to standard deviations; at an amplifier's limit, of no cell."""
-    for k in range(np.uint64(spread.size)):
-        driven = variance[k] if total[k] < limit[k] else 0
-        square = ((driven * own[k] + 8) >> 4) + adc_variance
-        spread[k] = np.int32(np.sqrt(np.float64(square)))
+def _variances(products: UInt32Array, row: Integer, parts: Parts, variance: UInt64Array) -> None:
+    """Sums of variances, both halves together."""
+    flat = products.reshape(-1)
+    for start in range(0, variance.size, ENTRY):
+        first, size = np.uint64(start), np.uint64(min(ENTRY, variance.size - start))
+        low = _place(products, parts.variance, start, row)
+        for n in range(size):
+            variance[first + n] = np.uint64(flat[low + n])
+        if parts.variance_high >= 0:
+            high = _place(products, parts.variance_high, start, row)
+            for n in range(size):
+                variance[first + n] += np.uint64(flat[high + n]) << np.uint64(16)
+
+
+@kernel
+def _place(products: UInt32Array, part: Integer, start: Integer, row: Integer) -> Word:
+    """Where the numbers of a part's samples from `start` on lie, for one row of the products."""
+    return np.uint64(((part + start // ENTRY) * products.shape[1] + row) * ENTRY)
 
 
 @kernel
@@ -274,12 +307,6 @@ def _draw_in_step(draws: UInt64Array, shift: Word, bits: UInt16Array) -> Integer
 
 
 @kernel
-def _look_up(at: UInt16Array | UInt32Array, table: Int32Array, found: Int32Array) -> None:
-    for k in range(np.uint64(at.size)):
-        found[k] = table[np.uint64(at[k])]
-
-
-@kernel
 def _refine(
     samples: Samples,
     vector: Word,
@@ -298,49 +325,39 @@ def _refine(
 
 
 @kernel
-def _see(
-    level: Int32Array,
-    spread: Int32Array,
-    number: Int32Array,
-    bins: Integer,
-    transfer: UInt32Array,
+def _add(
     seen: Int32Array,
-    at: UInt32Array,
-) -> None:
-    """What each converter finds at its input, and where its transfer has the entry for it."""
-    for k in range(np.uint64(seen.size)):
-        found = seen_by(level[k], spread[k], number[k], bins)
-        seen[k] = np.int32(found)
-        at[k] = transfer[k] + np.uint32(bin_of(found))
-
-
-@kernel
-def _codes(seen: Int32Array, entry: Int32Array, top: Integer, codes: Int32Array) -> Integer:
-    """The codes; returns how many lie at either end of the scale."""
-    saturated = 0
-    for k in range(np.uint64(codes.size)):
-        code = np.int32(code_of(seen[k], entry[k]))
-        codes[k] = code
-        saturated += np.int64(code == 0) + np.int64(code == top)
+    entry: Int32Array,
+    top: Integer,
+    samples: Samples,
+    weight: Int32Array,
+    sums: Int32Array,
+    vector: Integer,
+) -> Integer:
+    """Add the weighted codes to one vector's accumulators; returns how many lie at an end."""
+    flat, zero, accumulator = sums.reshape(-1), samples.zero, samples.accumulator
+    base, highest, saturated = np.uint64(vector * sums.shape[1]), np.int32(top), np.int32(0)
+    if samples.in_order:
+        start = base + np.uint64(accumulator[0])
+        for k in range(np.uint64(seen.size)):
+            code = _code(seen[k], entry[k])
+            saturated = np.int32(saturated + _is_at_end(code, highest))
+            flat[start + k] += np.int32(weight[k] * np.int32(code - zero[k]))
+    else:
+        for k in range(np.uint64(seen.size)):
+            code = _code(seen[k], entry[k])
+            saturated = np.int32(saturated + _is_at_end(code, highest))
+            place = base + np.uint64(accumulator[k])
+            flat[place] += np.int32(weight[k] * np.int32(code - zero[k]))
     return saturated
 
 
 @kernel
-def _add(
-    codes: Int32Array,
-    zero: Int32Array,
-    weight: Int32Array,
-    accumulator: Int32Array,
-    in_order: bool,
-    sums: Int32Array,
-    vector: Integer,
-) -> None:
-    """Add the weighted codes to the accumulators of one vector."""
-    flat, base = sums.reshape(-1), np.uint64(vector * sums.shape[1])
-    if in_order:
-        start = base + np.uint64(accumulator[0])
-        for k in range(np.uint64(codes.size)):
-            flat[start + k] += weight[k] * (codes[k] - zero[k])
-    else:
-        for k in range(np.uint64(codes.size)):
-            flat[base + np.uint64(accumulator[k])] += weight[k] * (codes[k] - zero[k])
+def _code(seen: Integer, entry: Integer) -> Integer:
+    # cut to 32 bits at once, so that twice as many are computed at a time
+    return np.int32(code_of(np.int32(seen + entry), 0))
+
+
+@kernel
+def _is_at_end(code: Integer, top: Integer) -> Integer:
+    return np.int32(np.int32(code == np.int32(0)) + np.int32(code == top))
