@@ -61,27 +61,39 @@ def programmed_lab(root: Path, seed: int) -> Programmed:
 
 
 @contextmanager
-def quiet_board(root: Path, seed: int, *, ideal: bool = False) -> Generator[tuple[str, F64]]:
-    """Serve a board whose conversions have no noise and whose cells age no more.
+def still_board(
+    root: Path, seed: int, *, quiet: bool = True, ideal: bool = False
+) -> Generator[tuple[str, SimulatedBoard]]:
+    """Serve a board whose cells age no more; gives its address and the board itself, to inspect.
 
-    ideal: its front end has no errors either. Gives its address and the true conductances of the
-    cells of chip 0 in uS.
+    quiet: its conversions have no noise. ideal: its front end has no errors, and no offsets.
     """
     with SimulatedBoard(root / "simulated", seed, 1) as board:
         board.advance(_HELD_NS)
         read = without_errors(board) if ideal else board.front.read
-        board._front = board.front._replace(read=read._replace(adc_noise=0))
-        board.chips[0]._noise = 0
-        board.chips[0].read_through(board.front.read)
+        if ideal:
+            read = read._replace(offset=np.zeros_like(read.offset))
+        if quiet:
+            read = read._replace(adc_noise=0)
+            board.chips[0]._noise = 0
+        board._front = board.front._replace(read=read)
+        board.chips[0].read_through(read)
         server = BoardServer(Firmware(board))
         host, port = server.listen_tcp("127.0.0.1", 0)
-        thread = threading.Thread(target=server.run, name="quiet-board")
+        thread = threading.Thread(target=server.run, name="still-board")
         thread.start()
         try:
-            yield f"tcp://{host}:{port}", board.chips[0].aged_ps(board.clock_ns) / 1e6
+            yield f"tcp://{host}:{port}", board
         finally:
             server.stop()
             thread.join()
+
+
+@contextmanager
+def quiet_board(root: Path, seed: int, *, ideal: bool = False) -> Generator[tuple[str, F64]]:
+    """Serve a `still_board` without noise; gives its address and the cells of chip 0 in uS."""
+    with still_board(root, seed, ideal=ideal) as (address, board):
+        yield address, board.chips[0].aged_ps(board.clock_ns) / 1e6
 
 
 @dataclass
