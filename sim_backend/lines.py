@@ -7,7 +7,7 @@ of rows a new solution, ageing gives a prepared row an end. Knows nothing of noi
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -175,3 +175,41 @@ class ChipLines:
         if len(self._aged) > _MOST_AGED:
             self._aged.popitem(last=False)
         return aged
+
+
+class AgedSteps:
+    """Solutions of the steps of one run, as its time goes on: only what has aged is made anew.
+
+    No pulse is fired and no temperature changes while it is in use.
+
+    Parameters
+    ----------
+    lines : ChipLines
+    groups : sequence of S Group
+        Rows of each step.
+
+    Attributes
+    ----------
+    numbers : (S,) int64
+        Which solution each step has.
+    """
+
+    def __init__(self, lines: ChipLines, groups: Sequence[Group]) -> None:
+        self._lines = lines
+        self._groups = groups
+        self._solutions: dict[int, Solution] = {}
+        self._until_ns = np.zeros(len(groups), dtype=np.int64)
+        self.numbers = np.full(len(groups), -1, dtype=np.int64)
+
+    def look(self, clock_ns: int) -> int:
+        """See all steps as they are at a moment of board time; returns until when that holds."""
+        for step in np.flatnonzero(self._until_ns <= clock_ns).tolist():
+            aged = self._lines.aged(self._groups[step], clock_ns)
+            self._solutions[step] = aged.solution
+            self.numbers[step] = aged.solution.number
+            self._until_ns[step] = aged.until_ns
+        return int(self._until_ns.min())
+
+    def effective_ps(self, step: int) -> UInt32Array:
+        """Effective conductances of a step's group, (rows of the group, columns)."""
+        return self._solutions[step].effective_ps

@@ -37,7 +37,7 @@ from sim_backend.chips import cells_of, chip_key, open_chip
 from sim_backend.effective import Group
 from sim_backend.faults.switches import StuckLines
 from sim_backend.fixedpoint import Int64Array, ReadNumbers
-from sim_backend.lines import ChipLines
+from sim_backend.lines import AgedSteps, ChipLines
 from sim_backend.multiply import Inputs, Matrices, Matrix, Products, Rows, Schedule
 from sim_backend.profile import Profile
 from sim_backend.pulsing import Rules
@@ -315,33 +315,27 @@ class Macro:
             are when it begins.
         """
         vectors = len(inputs.planes)
+        steps = AgedSteps(self._lines, schedule.groups)
         done, parts = 0, list[Products]()
         while done < vectors:
             clock_ns = start_ns + done * vector_ns
-            groups = set(schedule.groups)
-            until_ns = min(self._lines.aged(group, clock_ns).until_ns for group in groups)
+            until_ns = steps.look(clock_ns)
             stop = min(vectors, done - (clock_ns - until_ns) // vector_ns)
             part = inputs._replace(planes=inputs.planes[done:stop])
-            parts.append(self._multiply_unchanged(schedule, part, columns, clock_ns))
+            parts.append(self._multiply_unchanged(schedule, part, columns, steps))
             done = stop
         return Products(
             np.concatenate([part.sums for part in parts]), sum(part.saturated for part in parts)
         )
 
     def _multiply_unchanged(
-        self, schedule: Schedule, inputs: Inputs, columns: slice, clock_ns: int
+        self, schedule: Schedule, inputs: Inputs, columns: slice, steps: AgedSteps
     ) -> Products:
         """The same for vectors between which no cell ages."""
 
         def matrix_of(start: int, stop: int) -> Matrix:
-            return self._matrices.of(
-                schedule,
-                slice(start, stop),
-                columns,
-                lambda group: self._lines.aged(group, clock_ns).solution,
-                self._noise,
-                self._stuck,
-            )
+            part = slice(start, stop)
+            return self._matrices.of(schedule, part, columns, steps, self._noise, self._stuck)
 
         sums = self._arrays["zero_sums"].astype(np.int64)
         rows = Rows(

@@ -8,14 +8,12 @@ could exceed them is kept as two sums, of the lower and of the upper 16 bits.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from sim_backend._jit import ENTRY, Integer, kernel
 from sim_backend.cells import UInt8Array, UInt32Array
-from sim_backend.effective import Group, Solution
 from sim_backend.faults.switches import StuckLines
 from sim_backend.fixedpoint import Int64Array
 from sim_backend.multiply.schedule import Schedule
@@ -94,11 +92,28 @@ def _parts(values: UInt32Array, wide: bool) -> tuple[list[UInt32Array], bool]:
     return [values & np.uint32((1 << _HALF_BITS) - 1), values >> np.uint32(_HALF_BITS)], True
 
 
+class Solutions(Protocol):
+    """What the steps of a schedule see of their rows; `lines.AgedSteps`.
+
+    Attributes
+    ----------
+    numbers : (S,) int64
+        Which solution each step has; one number, one solution.
+    """
+
+    @property
+    def numbers(self) -> Int64Array: ...  # noqa: D102
+
+    def effective_ps(self, step: int) -> UInt32Array:
+        """Effective conductances of a step's group, (rows of the group, columns)."""
+        ...
+
+
 class _Kept(NamedTuple):
-    """A matrix, what it was folded from, and which solution each of its steps had then."""
+    """A matrix, what it was folded from, and which solution each of its samples had then."""
 
     schedule: Schedule
-    numbers: dict[int, int]
+    numbers: Int64Array
     matrix: Matrix
 
 
@@ -113,7 +128,7 @@ class Matrices:
         schedule: Schedule,
         samples: slice,
         columns: slice,
-        effective: Callable[[Group], Solution],
+        solutions: Solutions,
         noise: int,
         stuck: StuckLines | None = None,
     ) -> Matrix:
@@ -121,23 +136,22 @@ class Matrices:
 
         Parameters
         ----------
-        effective : callable
-            Gives the solution of a group of rows.
+        solutions : Solutions
+            Of the schedule's steps.
         stuck : StuckLines, optional
             Adds a last input, for what flows through lines that are always driven.
         """
         steps = schedule.step[samples]
-        solutions = {at: effective(schedule.groups[at]) for at in np.unique(steps).tolist()}
+        numbers = solutions.numbers[steps]
         key = (id(schedule), samples.start, columns.start, columns.stop)
         kept = self._kept.get(key)
-        changed = [at for at, sol in solutions.items() if kept and kept.numbers[at] != sol.number]
-        if kept and not changed:
+        chosen = np.flatnonzero(numbers != kept.numbers) if kept else np.arange(len(steps))
+        if kept and not chosen.size:
             self._kept.move_to_end(key)
             return kept.matrix
-        chosen = np.flatnonzero(np.isin(steps, changed)) if kept else np.arange(len(steps))
         steps, places = steps[chosen], schedule.place[samples][chosen]
         pairs = zip(steps.tolist(), places.tolist(), strict=True)
-        rows_ps = np.stack([solutions[at].effective_ps[place] for at, place in pairs])
+        rows_ps = np.stack([solutions.effective_ps(at)[place] for at, place in pairs])
         rows_ps, gates = _inputs(rows_ps, schedule.gates[steps], columns, stuck)
         piece = fold(rows_ps, gates, noise, kept.matrix if kept else None)
         if kept and _same_kind(piece, kept.matrix):
@@ -146,11 +160,10 @@ class Matrices:
         elif kept:
             # what has grown no longer fits: everything anew
             del self._kept[key]
-            return self.of(schedule, samples, columns, effective, noise, stuck)
+            return self.of(schedule, samples, columns, solutions, noise, stuck)
         else:
             matrix = piece
         # the schedule is kept with it: an identity is only good as long as its object lives
-        numbers = {at: solution.number for at, solution in solutions.items()}
         self._kept[key] = _Kept(schedule, numbers, matrix)
         self._kept.move_to_end(key)
         while len(self._kept) > _MOST_KEPT:
