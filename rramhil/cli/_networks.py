@@ -36,6 +36,14 @@ GateOption = Annotated[
         help="cell: each cell of a pair is gated on its own (the default); pair: both together.",
     ),
 ]
+ByOption = Annotated[
+    str,
+    typer.Option(
+        "--by",
+        metavar="WAY",
+        help="gate: masks are gates (the default); reset: masks are cells pruned by RESET.",
+    ),
+]
 DensityOption = Annotated[
     float, typer.Option("--density", metavar="SHARE", help="Share of gates that are open.")
 ]
@@ -90,6 +98,19 @@ def parse_gate(text: str) -> str:
     """
     if text not in ("pair", "cell"):
         raise UsageError(f"There is no gating by {text!r}.", "Write --gate pair or --gate cell.")
+    return text
+
+
+def parse_by(text: str) -> str:
+    """Return "gate" or "reset".
+
+    Raises
+    ------
+    UsageError
+        It is neither.
+    """
+    if text not in ("gate", "reset"):
+        raise UsageError(f"Masks are not applied by {text!r}.", "Write --by gate or --by reset.")
     return text
 
 

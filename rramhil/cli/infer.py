@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from rramhil.cli._networks import ChipsOption, ForceOption, GateOption, listed
+from rramhil.cli._networks import ByOption, ChipsOption, ForceOption, GateOption, listed
 from rramhil.cli._options import (
     BoardOption,
     ChipOption,
@@ -45,6 +45,7 @@ class _Asked(NamedTuple):
     run: str | None
     samples: int | None
     gate: str
+    gated: bool
     force: bool
 
     def sockets(self, board: Board) -> tuple[int, ...]:
@@ -96,6 +97,7 @@ def infer(
         typer.Option("--dry-run", help="Print conversions, board time, energy; touch nothing."),
     ] = False,
     gate: GateOption = "cell",
+    by: ByOption = "gate",
     force: ForceOption = False,
     board: BoardOption = None,
     lab: LabOption = None,
@@ -109,13 +111,16 @@ def infer(
     before it is done first: the chip is programmed where the lab has no map of it, and a network
     is trained (--gate) and kept. For other tasks `rramhil train` does that; --dry-run needs no run,
     and places (--chips, --overlay) and prices them with random masks.
+
+    With --by reset every gate is open, after `rramhil mask apply --by reset` has pruned the cells.
     """
     from rramhil.cli._boards import controlled_board, find_settings, observed_board, opened_lab
-    from rramhil.cli._networks import need_extra, parse_gate
+    from rramhil.cli._networks import need_extra, parse_by, parse_gate
     from rramhil.cli._output import print_json
 
     need_extra()
-    asked = _Asked(task, chip, chips, overlay, run, samples, parse_gate(gate), force)
+    gated = parse_by(by) == "gate"
+    asked = _Asked(task, chip, chips, overlay, run, samples, parse_gate(gate), gated, force)
     settings = find_settings(board, lab)
     with opened_lab(settings) as kept:
         if dry_run:
@@ -199,6 +204,7 @@ def _infer(board: Board, lab: Lab, asked: _Asked) -> dict[str, Any]:
         "task": asked.task,
         "run": str(path),
         "gate": run.config.gate,
+        "by": "gate" if asked.gated else "reset",
         **facts,
         "programming_pulses": programming_pulses,
         "wall_time_s": time.perf_counter() - began_s,
@@ -230,17 +236,27 @@ def _on_chip(
     """Plan, apply, infer; each step is told."""
     from rramhil.cli._output import note
     from rramhil.cli._progress import Bars
-    from rramhil.flow import apply_run, infer, known_chips, new_network, plan_run
+    from rramhil.flow import (
+        apply_run,
+        infer,
+        known_chips,
+        new_network,
+        plan_run,
+        refuse_what_is_not_reset,
+    )
 
     examples = _first(splits.test, asked.samples)
     network = new_network(task, splits, allow_digital=run.config.allow_digital)
     run.restore(network)
     chips = known_chips(board, lab, run.placement.chips)
+    if not asked.gated:
+        refuse_what_is_not_reset(run, lab, chips)
     maps_uS = {number: chip.cells.own_uS for number, chip in chips.items()}
     plan = plan_run(run, board.description, maps_uS)
-    note(_told(plan, len(examples.inputs)))
-    applied = apply_run(board, run)
-    note(f"Applied: {plan.report.total.bounds.steps:,} steps loaded, {applied.pulses} pulses.")
+    note(_told(plan, len(examples.inputs), asked))
+    applied = apply_run(board, run, gated=asked.gated)
+    steps = sum(tile.schedule.steps for tile in applied.deployment.tiles)
+    note(f"Applied: {steps:,} steps loaded, {applied.pulses} pulses.")
     gains = applied.deployment.front_end.gains
     chips = known_chips(board, lab, run.placement.chips, gains)
     with Bars() as bars:
@@ -280,7 +296,7 @@ def _preview(board: Board, lab: Lab, asked: _Asked) -> dict[str, Any]:
     return {
         "task": asked.task,
         "run": None if found is None else str(found[0]),
-        **plan.cost_of(count),
+        **plan.cost_of(count, gated=asked.gated),
         "steps": plan.report.total.bounds.steps,
         "drawn": plan.drawn,
         "chips": list(plan.placement.chips),
@@ -288,7 +304,7 @@ def _preview(board: Board, lab: Lab, asked: _Asked) -> dict[str, Any]:
         "overlay": plan.placement.overlay,
         "before": _before(board, lab, [each for each in sockets if each not in known]),
         "placed": _placed(plan),
-        "message": _told(plan, count),
+        "message": _told(plan, count, asked),
         "dry_run": True,
     }
 
@@ -325,14 +341,18 @@ def _first(examples: Examples, samples: int | None) -> Examples:
     return Examples(examples.inputs[:samples], examples.targets[:samples])
 
 
-def _told(plan: Plan, samples: int) -> str:
-    cost = plan.cost_of(samples)
+def _told(plan: Plan, samples: int, asked: _Asked) -> str:
+    cost = plan.cost_of(samples, gated=asked.gated)
     total = plan.report.total.bounds
     drawn = " (with random masks: there is no run yet)" if plan.drawn else ""
+    steps = (
+        f"{total.steps:,} steps a pass, {total.dense:,} without a mask"
+        if asked.gated
+        else f"{total.dense:,} steps a pass, every gate open"
+    )
     return (
-        f"Planned{drawn}: {samples:,} samples, {total.steps:,} steps a pass, {total.dense:,} "
-        f"without a mask; {cost['conversions']:,} conversions, {cost['board_time_s']:.3g} s of "
-        f"board time, {cost['energy_j']:.3g} J."
+        f"Planned{drawn}: {samples:,} samples, {steps}; {cost['conversions']:,} conversions, "
+        f"{cost['board_time_s']:.3g} s of board time, {cost['energy_j']:.3g} J."
     )
 
 

@@ -9,6 +9,7 @@ import typer
 
 from rramhil.cli._networks import (
     AllowDigitalOption,
+    ByOption,
     ChipsOption,
     DensityOption,
     ForceOption,
@@ -166,14 +167,7 @@ ChipOfRunOption = Annotated[
 def apply(
     run: RunArgument,
     chip: ChipOfRunOption = None,
-    by: Annotated[
-        str,
-        typer.Option(
-            "--by",
-            metavar="WAY",
-            help="gate: as gate schedules (the default); reset: RESET what is pruned.",
-        ),
-    ] = "gate",
+    by: ByOption = "gate",
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="With --by reset: print pulses and time; touch nothing."),
@@ -195,14 +189,12 @@ def apply(
     only what changes, and what pruned cells still conduct is measured. After ctrl-C, run it again.
     """
     from rramhil.cli._boards import controlled_board, find_settings, opened_lab
-    from rramhil.cli._networks import need_extra
+    from rramhil.cli._networks import need_extra, parse_by
     from rramhil.cli._output import print_facts, print_json
     from rramhil.errors import UsageError, VerificationFailed
 
     need_extra()
-    if by not in ("gate", "reset"):
-        raise UsageError(f"Masks are not applied by {by!r}.", "Write --by gate or --by reset.")
-    if dry_run and by == "gate":
+    if parse_by(by) == "gate" and dry_run:
         raise UsageError(
             "Gates fire nothing, so there is nothing to preview.",
             "`rramhil mask plan` prices them.",
@@ -408,7 +400,7 @@ def _reset(plan: Plan) -> list[tuple[str, str]]:
         return [("by RESET", "not possible: layers share cells")]
     said = (
         f"once {reset.reset_pulses:,} pulses, {reset.board_time_s:.3g} s, "
-        f"{1e3 * reset.energy_j:,.3g} mJ"
+        f"{1e3 * reset.energy_j:,.3g} mJ; then a sample costs what it does without a mask"
     )
     after = plan.report.break_even_samples
     if after is not None:

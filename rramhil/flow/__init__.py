@@ -19,9 +19,14 @@ from rramhil.flow.chips import (
     known_chips,
     refuse_other_chips,
 )
-from rramhil.flow.inferring import Applied, Inference, apply_run, infer, predictions
+from rramhil.flow.inferring import Applied, Inference, apply_run, infer, open_masks, predictions
 from rramhil.flow.pricing import Plan, plan_run, plan_task
-from rramhil.flow.resetting import ResetPruned, preview_reset, prune_by_reset
+from rramhil.flow.resetting import (
+    ResetPruned,
+    preview_reset,
+    prune_by_reset,
+    refuse_what_is_not_reset,
+)
 from rramhil.flow.runs import find_run, newest_run, run_folder, write_report
 from rramhil.flow.training import TrainedRun, TrainRequest, new_network, train_run
 
@@ -42,12 +47,14 @@ __all__ = [
     "known_chips",
     "new_network",
     "newest_run",
+    "open_masks",
     "plan_run",
     "plan_task",
     "predictions",
     "preview_reset",
     "prune_by_reset",
     "refuse_other_chips",
+    "refuse_what_is_not_reset",
     "run_folder",
     "train_run",
     "write_report",

@@ -30,7 +30,7 @@ from rramhil.inference import (
 )
 from rramhil.network import Network, Run, Share, VectorExecutor
 from rramhil.programming import Progress, Silent
-from rramhil.switching import Placement
+from rramhil.switching import Mask, Placement
 from rramhil.tasks import Examples, Task
 
 _BATCH = 180
@@ -133,12 +133,25 @@ class Applied(NamedTuple):
         }
 
 
-def apply_run(board: Board, run: Run, front_end: FrontEnd | None = None) -> Applied:
-    """Make a board ready to multiply with a run's masks; see `inference.deploy`. Fires nothing."""
+def apply_run(
+    board: Board, run: Run, front_end: FrontEnd | None = None, *, gated: bool = True
+) -> Applied:
+    """Make a board ready to multiply with a run's masks; see `inference.deploy`. Fires nothing.
+
+    Parameters
+    ----------
+    gated : bool
+        False where RESET has pruned the cells: every gate is open, and rows share their steps.
+    """
     pulses, began_ns = _pulses(board, run.placement), board.status().board_time_ns
-    masks = dict(run.masks.masks)
+    masks = dict(run.masks.masks) if gated else open_masks(run)
     deployment = deploy(board, run.placement, masks, ranges_of(run), front_end=front_end)
     return Applied(deployment, pulses, began_ns)
+
+
+def open_masks(run: Run) -> dict[str, Mask]:
+    """Masks of a run's shapes that let every cell through."""
+    return {name: Mask.pair(np.ones(mask.shape)) for name, mask in run.masks.masks.items()}
 
 
 def infer(

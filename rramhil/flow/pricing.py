@@ -80,14 +80,14 @@ class Plan:
             **self.report.as_dict(),
         }
 
-    def cost_of(self, samples: int) -> dict[str, Any]:
-        """Conversions, board time and energy of some samples."""
-        gated = self.report.total.gated
+    def cost_of(self, samples: int, *, gated: bool = True) -> dict[str, Any]:
+        """Conversions, board time and energy of some samples, with the masks as gates or open."""
+        price = self.report.total.gated if gated else self.report.total.dense
         return {
             "samples": samples,
-            "conversions": round(gated.conversions * samples),
-            "board_time_s": gated.board_time_s * samples,
-            "energy_j": gated.energy_j * samples,
+            "conversions": round(price.conversions * samples),
+            "board_time_s": price.board_time_s * samples,
+            "energy_j": price.energy_j * samples,
         }
 
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from firmware_protocol.messages import Operation
 from rramhil.driver import Board
+from rramhil.errors import MaskError
 from rramhil.flow.chips import KnownChip
 from rramhil.lab import ConductanceMap, Lab
 from rramhil.network import Run
@@ -27,6 +28,8 @@ from rramhil.switching import CellChanges, off_cells, reset_plan
 BoolArray = npt.NDArray[np.bool_]
 
 _READS = 4
+_MOST_ON = 0.25
+"""Share of pruned cells that may conduct all the same: off levels scatter, some pulses fail."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,6 +130,26 @@ def prune_by_reset(
             map_id=entry.id,
         )
     return done
+
+
+def refuse_what_is_not_reset(run: Run, lab: Lab, chips: Mapping[int, KnownChip]) -> None:
+    """Refuse chips whose newest map shows that RESET has not pruned them by a run's masks.
+
+    Raises
+    ------
+    MaskError
+        They are not, or layers share cells.
+    """
+    pruned = off_cells(run.masks.masks, run.placement)
+    for number, chip in chips.items():
+        cells = pruned[number] & _formed(lab, run, chip)
+        on = int((chip.measured.conductance_uS[cells] > FORMED_ABOVE_uS).sum())
+        if on > _MOST_ON * cells.sum():
+            raise MaskError(
+                f"Of {int(cells.sum()):,} cells of chip {number} that the masks prune, {on:,} "
+                f"conduct by its newest map {chip.map_id}: they were not RESET.",
+                "`rramhil mask apply RUN --by reset` does that.",
+            )
 
 
 def _parts(changes: CellChanges) -> tuple[tuple[Operation, BoolArray], ...]:

@@ -21,6 +21,9 @@ def test_what_is_pruned_is_reset_once_and_what_failed_again(tmp_path: Path) -> N
     foreseen = cli("mask", "apply", "digits", "--by", "reset", "--dry-run", "--json").json
     assert (foreseen["reset_pulses"], foreseen["set_pulses"]) == (CELLS // 2, 0)
     assert cli("sim", "inspect", "--json").json["reset_pulses"] == 0
+    told = cli("infer", "digits", "--by", "reset", code=2).sentences
+    assert "conduct by its newest map" in told
+    assert "mask apply RUN --by reset" in told
 
     done = cli("mask", "apply", "digits", "--by", "reset", "--json").json
     chip = done["chips"]["0"]
@@ -34,3 +37,12 @@ def test_what_is_pruned_is_reset_once_and_what_failed_again(tmp_path: Path) -> N
     assert left["reset_pulses"] == chip["still_on"]
     # gates of the same masks on the cells that are left: the newest map knows what they read
     assert cli("mask", "verify", "digits", "--json").json["clean"]
+    # with every gate open, in as few steps as without a mask
+    by_gate, by_reset = (
+        cli("infer", "digits", "--by", way, "--samples", "100", "--json").json
+        for way in ("gate", "reset")
+    )
+    assert by_reset["noise_ratio"] < 1.2
+    assert (by_reset["by"], by_reset["pulses"]) == ("reset", 0)
+    assert abs(by_reset["value"] - by_gate["value"]) < 0.08
+    assert by_reset["board_time_s"] < 0.3 * by_gate["board_time_s"]
