@@ -47,6 +47,10 @@ class TaskError(UsageError):
     """A task file does not say what a task must say."""
 
 
+class DataError(UsageError):
+    """A data set is not what was published: a file was changed, is missing or is one too many."""
+
+
 class LabUnusable(UsageError):
     """The lab folder cannot be opened, created or written."""
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from rramhil.tasks import Splits, Task
 
 _EXTRA = ("torch", "safetensors", "sklearn")
-_DATA = "data"
 
 ChipsOption = Annotated[
     str | None,
@@ -81,11 +80,12 @@ def need_extra() -> None:
 
 
 def load_task(which: str, lab_root: Path) -> tuple[Task, Splits]:
-    """Load a task and its data; data sets lie in the lab's folder `data`."""
+    """Load a task and its data."""
+    from rramhil.datasets import data_root
     from rramhil.tasks import load
 
     task = load(which)
-    return task, task.data(lab_root / _DATA)
+    return task, task.data(data_root(lab_root))
 
 
 def parse_gate(text: str) -> str:

@@ -14,8 +14,14 @@ from pathlib import Path
 from rramhil.errors import NotFound, TaskError
 from rramhil.tasks._task import Task
 
-KNOWN = ("digits",)
-"""Built-in tasks; each is the `task` of the module of its name, with `_` for `-`."""
+_BUILT_IN = {
+    "digits": ("digits", "task"),
+    "fashion-mnist": ("fashion_mnist", "task"),
+}
+"""Each built-in task: its module, and its name there."""
+
+KNOWN = tuple(_BUILT_IN)
+"""Names of the built-in tasks."""
 
 _NAME = "task"
 """What a task is called in its file if nothing else is said."""
@@ -36,8 +42,9 @@ def load(which: str) -> Task:
     TaskError
         If the file cannot be run, or what it has under that name is no task.
     """
-    if which in KNOWN:
-        return importlib.import_module(f"rramhil.tasks.{which.replace('-', '_')}").task
+    if which in _BUILT_IN:
+        module, name = _BUILT_IN[which]
+        return getattr(importlib.import_module(f"rramhil.tasks.{module}"), name)
     file, _, name = which.partition(":") if ".py:" in which else (which, "", "")
     if not file.endswith(".py"):
         raise NotFound(

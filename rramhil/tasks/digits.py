@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from sklearn.datasets import load_digits
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional
 
+from rramhil.tasks._metrics import accuracy
 from rramhil.tasks._task import Examples, Splits, Task
 
 _SEED = 7
@@ -42,11 +43,6 @@ def data(root: Path) -> Splits:
         Examples(*part) for part in zip(inputs.split(sizes), targets.split(sizes), strict=True)
     )
     return Splits(train, validation, test)
-
-
-def accuracy(outputs: Tensor, targets: Tensor) -> float:
-    """Share of samples whose largest output is that of their class."""
-    return float((outputs.argmax(dim=1) == targets).float().mean())
 
 
 task = Task(

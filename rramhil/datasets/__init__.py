@@ -1,0 +1,26 @@
+"""Data sets: where they live, whether they are what was published, and how they are read.
+
+Owns the registry of data sets with their sources, licences and checksums. Knows no task and no
+torch: files go in, numpy arrays come out. Nothing is read that was not verified first.
+
+    registry    what is known of each data set
+    folder      the folder of data sets
+    trees       files by name, in a folder or in an archive
+    verify      their checksums
+    images      idx files of FashionMNIST
+"""
+
+from rramhil.datasets.folder import data_root
+from rramhil.datasets.images import UInt8Array, read_fashion_mnist
+from rramhil.datasets.registry import DataSet, data_set, data_sets
+from rramhil.datasets.verify import verified
+
+__all__ = [
+    "DataSet",
+    "UInt8Array",
+    "data_root",
+    "data_set",
+    "data_sets",
+    "read_fashion_mnist",
+    "verified",
+]

@@ -1,0 +1,111 @@
+"""Files by name, whether they lie in a folder, a zip or a tar archive.
+
+Owns: opening, and telling a damaged archive from a sound one. Knows no data set. Nothing is ever
+unpacked to the disk, so names in an archive can do no harm.
+"""
+
+from __future__ import annotations
+
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from rramhil.errors import DataError, NotFound
+
+_DAMAGE = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    OSError,
+    NotImplementedError,  # a compression that Python does not know
+    RuntimeError,  # encrypted
+)
+_MAX_BYTES = 1 << 28
+"""Of one file in an archive, inflated; every known one is below 64 MiB."""
+
+
+class Tree(NamedTuple):
+    """Names of files, with / between folders, and how to read one."""
+
+    names: tuple[str, ...]
+    read: Callable[[str], bytes]
+
+    def below(self, prefix: str) -> Tree:
+        """Only the files whose names begin so, without that beginning."""
+        names = (name.removeprefix(prefix) for name in self.names if name.startswith(prefix))
+        return Tree(tuple(names), lambda name: self.read(prefix + name))
+
+
+@contextmanager
+def opened(path: Path) -> Generator[Tree]:
+    """Open a folder, a zip or a tar archive, compressed or not, for the body of a `with`.
+
+    A link to a folder is not followed, and system files (names that begin with a dot or
+    `__MACOSX`) are not seen.
+
+    Raises
+    ------
+    NotFound
+        If there is nothing at `path`.
+    DataError
+        If it is no archive, or damaged; also in the body, when a file is read.
+    """
+    if not path.exists():
+        raise NotFound(f"There is no {path}.")
+    try:
+        if path.is_dir():
+            yield _folder(path)
+        elif zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                yield _zip(archive)
+        else:
+            with tarfile.open(path) as archive:
+                yield _tar(archive)
+    except _DAMAGE as error:
+        raise DataError(
+            f"{path} cannot be read: it is damaged, or no folder, zip or tar archive ({error})."
+        ) from error
+
+
+def _folder(path: Path) -> Tree:
+    names = (file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file())
+    return Tree(_seen(names), lambda name: (path / name).read_bytes())
+
+
+def _zip(archive: zipfile.ZipFile) -> Tree:
+    sizes = {info.filename: info.file_size for info in archive.infolist() if not info.is_dir()}
+
+    def read(name: str) -> bytes:
+        _check_size(name, sizes[name])
+        return archive.read(name)
+
+    return Tree(_seen(sizes), read)
+
+
+def _tar(archive: tarfile.TarFile) -> Tree:
+    members = {member.name: member for member in archive.getmembers() if member.isfile()}
+
+    def read(name: str) -> bytes:
+        _check_size(name, members[name].size)
+        content = archive.extractfile(members[name])
+        return content.read() if content else b""
+
+    return Tree(_seen(members), read)
+
+
+def _check_size(name: str, size_bytes: int) -> None:
+    if size_bytes > _MAX_BYTES:
+        raise DataError(f"{name} is said to hold {size_bytes:,} bytes; no known data is as large.")
+
+
+def _seen(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(name for name in names if not _is_system_file(name)))
+
+
+def _is_system_file(name: str) -> bool:
+    return any(part.startswith((".", "__MACOSX")) for part in name.split("/"))

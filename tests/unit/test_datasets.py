@@ -1,0 +1,149 @@
+"""Data sets: where they live, what is refused, how files are read."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rramhil.datasets import data_root, data_set, data_sets
+from rramhil.datasets.images import read_idx
+from rramhil.datasets.registry import DataSet
+from rramhil.datasets.trees import opened
+from rramhil.datasets.verify import matching, verified
+from rramhil.errors import DataError, NotFound
+
+FILES = {"a/one.txt": b"one", "a/two.txt": b"two"}
+WANTED = DataSet(
+    name="small",
+    title="Two files",
+    folder="small",
+    stored="",
+    covers=("a/*",),
+    licence="none",
+    source="here",
+    note="",
+    downloads=(),
+    sha256={name: hashlib.sha256(content).hexdigest() for name, content in FILES.items()},
+)
+
+
+def test_one_folder_serves_all_labs_where_it_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RRAMHIL_DATA", raising=False)
+    assert data_root(tmp_path) == tmp_path / "data"
+    monkeypatch.setenv("RRAMHIL_DATA", "/somewhere")
+    assert data_root(tmp_path) == Path("/somewhere")
+
+
+def test_every_data_set_says_where_it_is_from_and_what_each_file_must_be() -> None:
+    for each in data_sets().values():
+        assert each.licence
+        assert each.source
+        assert each.sha256
+        assert all(len(bytes.fromhex(digest)) == 32 for digest in each.sha256.values())
+        for download in each.downloads:
+            assert download.urls
+            assert download.sha256 or download.name == each.stored, "else nothing verifies it"
+            assert each.sha256.get(download.name) == download.sha256
+    with pytest.raises(NotFound, match="no data set mnist") as caught:
+        data_set("mnist")
+    assert "fashion-mnist" in caught.value.next_step
+
+
+@pytest.fixture(params=["folder", "zip", "tar.gz"])
+def packed(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    return pack(tmp_path / f"packed.{request.param}", FILES)
+
+
+def pack(path: Path, files: dict[str, bytes]) -> Path:
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, content in files.items():
+                archive.writestr(f"top/{name}", content)
+    elif path.suffix == ".gz":
+        with tarfile.open(path, "w:gz") as archive:
+            for name, content in files.items():
+                info = tarfile.TarInfo(f"top/{name}")
+                info.size = len(content)
+                archive.addfile(info, io.BytesIO(content))
+    else:
+        for name, content in files.items():
+            file = path / "top" / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
+    return path
+
+
+def test_files_are_found_wherever_they_begin(packed: Path) -> None:
+    with opened(packed) as tree:
+        found = matching(tree, WANTED, packed)
+        assert {name: found.read(name) for name in found.names} == FILES
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip", "tar.gz"])
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"a/two.txt": b"twO"}, "a/two.txt is not the published file"),
+        ({"a/two.txt": None}, "a/two.txt is missing"),
+        ({"a/three.txt": b""}, "a/three.txt does not belong to it"),
+        (dict.fromkeys(FILES) | {"b": b""}, "none of its files, such as a/one.txt"),
+    ],
+)
+def test_one_file_changed_missing_or_surplus_is_refused_by_name(
+    kind: str, change: dict[str, bytes | None], said: str, tmp_path: Path
+) -> None:
+    files = {name: each for name, each in (FILES | change).items() if each is not None}
+    path = pack(tmp_path / f"packed.{kind}", files)
+    with pytest.raises(DataError, match=said) as caught, opened(path) as tree:
+        matching(tree, WANTED, path)
+    assert str(path) in caught.value.sentence
+    assert caught.value.exit_code == 2
+
+
+def test_what_is_beside_the_data_and_system_files_do_no_harm(tmp_path: Path) -> None:
+    more = {"README": b"", "a/.DS_Store": b"", "__MACOSX/top/a/one.txt": b"", "b/x.txt": b""}
+    path = pack(tmp_path / "packed.zip", FILES | more)
+    with opened(path) as tree:
+        found = matching(tree, WANTED, path)
+        assert found.read("a/one.txt") == b"one"
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar.gz"])
+def test_a_cut_archive_is_refused(kind: str, tmp_path: Path) -> None:
+    random = np.random.default_rng(0).bytes(50_000)
+    path = pack(tmp_path / f"packed.{kind}", {"a/one.txt": random})
+    path.write_bytes(path.read_bytes()[:20_000])
+    with pytest.raises(DataError, match="damaged"), opened(path) as tree:
+        matching(tree, WANTED, path)
+
+
+def test_idx_files_are_read_by_their_heads() -> None:
+    head = bytes((0, 0, 8, 2)) + np.array([2, 3], dtype=">u4").tobytes()
+    assert read_idx(head + bytes(range(6))).tolist() == [[0, 1, 2], [3, 4, 5]]
+    for content in (b"", head[:6], head + bytes(5), head + bytes(7), b"\0\0\x0b" + head[3:]):
+        with pytest.raises(DataError, match="idx file"):
+            read_idx(content)
+
+
+def test_fashion_mnist_with_one_changed_byte_is_refused(data_root: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "fashion_mnist"
+    folder.mkdir()
+    for name in data_set("fashion-mnist").sha256:
+        (folder / name).write_bytes((data_root / "fashion_mnist" / name).read_bytes())
+    with verified(tmp_path, "fashion-mnist") as tree:
+        assert len(tree.names) == 4
+    labels = folder / "t10k-labels-idx1-ubyte.gz"
+    labels.write_bytes(labels.read_bytes()[:-1] + b"\1")
+    with (
+        pytest.raises(DataError, match=f"{labels.name} is not the published file"),
+        verified(tmp_path, "fashion-mnist"),
+    ):
+        pass
