@@ -8,11 +8,13 @@ torch: files go in, numpy arrays come out. Nothing is read that was not verified
     trees       files by name, in a folder or in an archive
     verify      their checksums
     images      idx files of FashionMNIST
+    speech      spoken digits, and mel bands of them
 """
 
 from rramhil.datasets.folder import data_root
 from rramhil.datasets.images import UInt8Array, read_fashion_mnist
 from rramhil.datasets.registry import DataSet, data_set, data_sets
+from rramhil.datasets.speech import mel_bands, read_fsdd, read_fsdd_features
 from rramhil.datasets.verify import verified
 
 __all__ = [
@@ -21,6 +23,9 @@ __all__ = [
     "data_root",
     "data_set",
     "data_sets",
+    "mel_bands",
     "read_fashion_mnist",
+    "read_fsdd",
+    "read_fsdd_features",
     "verified",
 ]

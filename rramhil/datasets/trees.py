@@ -88,14 +88,14 @@ def _zip(archive: zipfile.ZipFile) -> Tree:
 
 
 def _tar(archive: tarfile.TarFile) -> Tree:
-    members = {member.name: member for member in archive.getmembers() if member.isfile()}
-
-    def read(name: str) -> bytes:
-        _check_size(name, members[name].size)
-        content = archive.extractfile(members[name])
-        return content.read() if content else b""
-
-    return Tree(_seen(members), read)
+    # all at once and in its own order: to go back in a compressed archive is to begin again
+    contents: dict[str, bytes] = {}
+    for member in archive:
+        if member.isfile():
+            _check_size(member.name, member.size)
+            reader = archive.extractfile(member)
+            contents[member.name] = reader.read() if reader else b""
+    return Tree(_seen(contents), contents.__getitem__)
 
 
 def _check_size(name: str, size_bytes: int) -> None:

@@ -17,6 +17,8 @@ from rramhil.tasks._task import Task
 _BUILT_IN = {
     "digits": ("digits", "task"),
     "fashion-mnist": ("fashion_mnist", "task"),
+    "spoken-digits": ("spoken_digits", "task"),
+    "spoken-digits-official": ("spoken_digits", "official_task"),
 }
 """Each built-in task: its module, and its name there."""
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rramhil.datasets import data_root, data_set, data_sets
+from rramhil.datasets import data_root, data_set, data_sets, mel_bands
 from rramhil.datasets.images import read_idx
 from rramhil.datasets.registry import DataSet
 from rramhil.datasets.trees import opened
@@ -147,3 +147,17 @@ def test_fashion_mnist_with_one_changed_byte_is_refused(data_root: Path, tmp_pat
         verified(tmp_path, "fashion-mnist"),
     ):
         pass
+
+
+def test_mel_bands_say_when_and_how_high_not_how_loud() -> None:
+    times = np.arange(4000) / 8000
+    low, high = (np.sin(2 * np.pi * tone_hz * times) for tone_hz in (300, 2000))
+    burst = np.where((times > 0.2) & (times < 0.3), high, 0)
+    waves = [(amplitude * tone).astype(np.int16) for amplitude, tone in ((1e4, low), (1e4, burst))]
+    features = mel_bands([*waves, waves[1] // 4, waves[0][:800]])
+    assert features.shape == (4, 23, 20)
+    assert (features.min(), features.max()) == (0, 1)
+    assert features[0].mean(axis=1).argmax() < features[1].mean(axis=1).argmax()
+    assert 8 <= features[1].max(axis=0).argmax() <= 12, "0.2 s to 0.3 s, a column every 25 ms"
+    np.testing.assert_allclose(features[2], features[1], atol=0.05)
+    assert features[3, :, 6:].max() == 0, "0.1 s of sound, then nothing"
