@@ -4,20 +4,30 @@ Owns the supermask executor and the one trainer. Knows no board, no wire and no 
 
     thresholds  the score that a given share of cells exceeds, fast
     supermask   a weight executor over the chip's own pairs
+    economy     masks that are written by pulses: hysteresis, budgets, counts
+    records     settings and outcome of a training, and what it says after each epoch
+    state       where a training stands, to go on from there
     training    epochs, seeds, the choice of the epoch; for any weight executor
     fitting     train masks for a task
 """
 
+from rramhil.pruning.economy import Economy, Written
 from rramhil.pruning.fitting import FitResult, fit
+from rramhil.pruning.records import EpochRecord, Outcome, Reread, TrainSettings
+from rramhil.pruning.state import TrainState
 from rramhil.pruning.supermask import SupermaskExecutor
-from rramhil.pruning.training import EpochRecord, Outcome, TrainSettings, evaluate, train
+from rramhil.pruning.training import evaluate, train
 
 __all__ = [
+    "Economy",
     "EpochRecord",
     "FitResult",
     "Outcome",
+    "Reread",
     "SupermaskExecutor",
     "TrainSettings",
+    "TrainState",
+    "Written",
     "evaluate",
     "fit",
     "train",

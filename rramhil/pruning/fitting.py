@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from statistics import mean
 
 from rramhil.network import Network, Pairs
+from rramhil.pruning.economy import Economy, Written
+from rramhil.pruning.records import EpochRecord, Reread, TrainSettings
+from rramhil.pruning.state import TrainState
 from rramhil.pruning.supermask import Gate, SupermaskExecutor
-from rramhil.pruning.training import EpochRecord, TrainSettings, evaluate, train
+from rramhil.pruning.training import evaluate, train
 from rramhil.switching import Mask
 from rramhil.tasks import Splits, Task
 
@@ -34,6 +37,8 @@ class FitResult:
         Share of cells that are used.
     epoch_s : float
         Seconds an epoch took, mean.
+    written : Written or None
+        Pulses that the masks took up to the best epoch; None where they are gates.
     """
 
     masks: dict[str, Mask]
@@ -43,6 +48,7 @@ class FitResult:
     test: float
     density: float
     epoch_s: float
+    written: Written | None = None
 
 
 def fit(
@@ -55,7 +61,12 @@ def fit(
     settings: TrainSettings,
     density: float | Mapping[str, float] | None = 0.5,
     noise: float | Mapping[str, Pairs] = 0.0,
+    reads: Mapping[str, Pairs] | None = None,
+    economy: Economy | None = None,
+    start: TrainState | None = None,
+    reread: Reread | None = None,
     on_epoch: Callable[[EpochRecord], None] = lambda record: None,
+    on_state: Callable[[TrainState], None] = lambda state: None,
 ) -> FitResult:
     """Learn which cells to keep.
 
@@ -66,15 +77,34 @@ def fit(
         weights, in evaluation mode, with its ranges frozen.
     pairs : mapping of str to Pairs
         Conductances in uS of every matrix.
-    gate, density, noise
+    gate, density, noise, reads, economy
         As of `SupermaskExecutor`.
-    on_epoch : callable
-        Told after each epoch.
+    start, reread, on_epoch, on_state
+        As of `train`.
     """
-    executor = SupermaskExecutor(pairs, gate, density=density, noise=noise, seed=settings.seed)
+    executor = SupermaskExecutor(
+        pairs,
+        gate,
+        density=density,
+        noise=noise,
+        reads=reads,
+        economy=economy,
+        live=reread is not None,
+        seed=settings.seed,
+    )
     executor.to(next(network.parameters()).device)
     executor.prepare(network)
-    outcome = train(network, executor, task, splits, settings, on_epoch=on_epoch)
+    outcome = train(
+        network,
+        executor,
+        task,
+        splits,
+        settings,
+        start=start,
+        reread=reread,
+        on_epoch=on_epoch,
+        on_state=on_state,
+    )
     masks = executor.masks()
     cells = sum(mask.plus.size for mask in masks.values())
     return FitResult(
@@ -85,4 +115,5 @@ def fit(
         test=evaluate(network, task, splits.test),
         density=sum(mask.density * mask.plus.size for mask in masks.values()) / cells,
         epoch_s=mean(record.seconds for record in outcome.history),
+        written=executor.written,
     )

@@ -8,45 +8,72 @@ while training. Knows neither data nor boards.
 
 A gate is open where its score reaches the threshold of its matrix; the gradient of a score is that
 of the weight times what the gate lets through, as if the gate were linear (Ramanujan et al.,
-arXiv 1911.13299).
+arXiv 1911.13299). With an `Economy` a gate is a cell's state, which lags behind its score.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple, cast
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
 
 from rramhil.network import Matrix, Network, Pairs
 from rramhil.pruning import thresholds
+from rramhil.pruning.economy import Economy, HeldGates, Written
 from rramhil.switching import Mask
 
 Gate = Literal["pair", "cell"]
 
-_FIRST_SPREAD = 0.1
+FIRST_SPREAD = 0.1
 """Standard deviation of the first scores; learning rates are relative to it."""
 _BANK = 1 << 20
 """Random numbers kept for read noise; a step takes a random stretch of them."""
 
 
-class _Layer(NamedTuple):
-    """What is known of one matrix; S is 1 for pair gating, 2 for cell gating."""
+class _Cells(nn.Module):
+    """What is known of one matrix; S is 1 for pair gating, 2 for cell gating.
 
-    number: int
-    cells_uS: Tensor  # (S, outputs, inputs): what each gate lets through
-    spread_uS: Tensor | None  # the same shape: standard deviation of a read
-    density: float | None
+    Attributes
+    ----------
+    cells_uS : (S, outputs, inputs) float32
+        What each gate lets through.
+    off_uS : the same or None
+        What it lets through where it is closed.
+    spread_uS : the same or None
+        Standard deviation of a read.
+    reads_uS : (reads, S, outputs, inputs) float32 or None
+        Recorded reads.
+    places : (n,) int64 or None
+        Scores to take a threshold from.
+    """
+
+    cells_uS: Tensor
+    off_uS: Tensor | None
+    spread_uS: Tensor | None
+    reads_uS: Tensor | None
     places: Tensor | None
+
+    def __init__(
+        self, density: float | None, held: HeldGates | None, live: bool, **tensors: Tensor | None
+    ) -> None:
+        super().__init__()
+        self.density = density
+        self.held = held
+        for name, tensor in tensors.items():
+            # what a training begins with is not kept with what it changes
+            kept = live and name in ("cells_uS", "off_uS")
+            self.register_buffer(name, tensor, persistent=kept)
 
 
 class SupermaskExecutor(nn.Module):
     """Weight executor over measured conductances; its parameters are scores.
 
     Weights are in uS. In training mode thresholds come from a sample of the scores and every call
-    draws read noise; in evaluation mode thresholds are exact and there is no noise.
+    sees a read with its noise; in evaluation mode thresholds are exact and there is no noise.
 
     Parameters
     ----------
@@ -58,6 +85,13 @@ class SupermaskExecutor(nn.Module):
         where its score is not negative.
     noise : float or mapping of str to Pairs
         Standard deviation of a read: relative to the conductance, or in uS for each cell.
+    reads : mapping of str to Pairs, optional
+        Recorded reads in uS, (reads, outputs, inputs) each: a step sees one of them, in turn, in
+        place of drawn noise.
+    economy : Economy, optional
+        Masks are written into cells, and this sparingly.
+    live : bool
+        Conductances will be renewed: they are part of the state.
     seed : int
         Of the first scores, and of the numbers that noise is taken from; from where in them each
         call takes its own, torch's own random numbers say.
@@ -75,29 +109,58 @@ class SupermaskExecutor(nn.Module):
         *,
         density: float | Mapping[str, float] | None = 0.5,
         noise: float | Mapping[str, Pairs] = 0.0,
+        reads: Mapping[str, Pairs] | None = None,
+        economy: Economy | None = None,
+        live: bool = False,
         seed: int = 0,
     ) -> None:
         super().__init__()
         self.gate: Gate = gate
+        self.economy = economy
+        self._turn = 0
         random = torch.Generator().manual_seed(seed)
-        self._layers: dict[str, _Layer] = {}
+        self._number = {name: number for number, name in enumerate(pairs)}
+        self._layers = nn.ModuleList()
         self.scores = nn.ParameterList()
         for name, pair in pairs.items():
             share = density[name] if isinstance(density, Mapping) else density
             if share is not None and not 0 <= share <= 1:
                 raise ValueError(f"the density of {name} must be 0 to 1, not {share}")
-            own_noise = noise[name] if isinstance(noise, Mapping) else noise
-            self._add(name, pair, share, own_noise, random)
-        self._bank = self._new_bank(random) if self._is_noisy else None
+            cells = self._sides(pair)
+            scores = nn.Parameter(FIRST_SPREAD * torch.randn(cells.shape, generator=random))
+            self.scores.append(scores)
+            off = None if economy is None else torch.full_like(pair.plus, economy.off_uS)
+            self._layers.append(
+                _Cells(
+                    share,
+                    None if economy is None else HeldGates(tuple(cells.shape), 3 - len(cells)),
+                    live,
+                    cells_uS=cells,
+                    off_uS=None if off is None else self._sides(Pairs(off, off)),
+                    spread_uS=None
+                    if reads is not None
+                    else self._spread(pair, noise[name] if isinstance(noise, Mapping) else noise),
+                    reads_uS=None if reads is None else self._sides(reads[name]).movedim(1, 0),
+                    places=thresholds.places_of(scores.numel(), random),
+                )
+            )
+        noisy = any(layer.spread_uS is not None for layer in self._each())
+        self.register_buffer("_bank", self._new_bank(random) if noisy else None, persistent=False)
+        self._write()
 
     def weight(self, matrix: Matrix) -> Tensor:
         """Weights of a matrix in uS, (outputs, inputs) float32, with a gradient to its scores."""
-        layer = self._layers[matrix.name]
-        scores = self.scores[layer.number]
-        cells = layer.cells_uS
-        if self.training and layer.spread_uS is not None:
-            cells = torch.addcmul(cells, layer.spread_uS, self._noise(cells.shape))
-        return cast(Tensor, _Gated.apply(scores, self._threshold(layer), cells, layer.cells_uS))
+        layer, scores = self._of(matrix.name)
+        read = mean = layer.cells_uS
+        if self.training and layer.reads_uS is not None:
+            read = layer.reads_uS[self._turn % len(layer.reads_uS)]
+        elif self.training and layer.spread_uS is not None:
+            read = torch.addcmul(mean, layer.spread_uS, self._noise(mean.shape))
+        if layer.held is None:
+            threshold = self._threshold(layer, scores)
+            return cast(Tensor, _Gated.apply(scores, threshold, read, mean))
+        off = cast(Tensor, layer.off_uS)
+        return cast(Tensor, _Held.apply(scores, layer.held.is_open, read, off, mean))
 
     def prepare(self, network: Network) -> None:
         """Set the digital scale of every layer of a network such that activations keep variance.
@@ -115,72 +178,110 @@ class SupermaskExecutor(nn.Module):
                 product.unit.copy_(math.sqrt(2 / len(products)) / power.clamp(min=1e-12).sqrt())
         self.train(was_training)
 
+    def before_step(self, number: int) -> None:
+        """Take the next recorded read, and write masks anew where it is their turn.
+
+        Parameters
+        ----------
+        number : int
+            Of the step, from 0 at the very beginning of training.
+        """
+        self._turn = number
+        if self.economy is not None and number and number % self.economy.every == 0:
+            self._write()
+
     @torch.no_grad()
     def masks(self) -> dict[str, Mask]:
-        """The gates of every matrix, by name, with exact densities."""
+        """The gates of every matrix, by name, with exact densities unless they are written."""
         masks: dict[str, Mask] = {}
-        for name, layer in self._layers.items():
-            scores = self.scores[layer.number]
-            is_open = (scores >= self._exact_threshold(layer)).cpu().numpy()
+        for name in self._number:
+            layer, scores = self._of(name)
+            gates = (
+                scores >= self._exact_threshold(layer, scores)
+                if layer.held is None
+                else layer.held.is_open
+            )
+            is_open = gates.cpu().numpy()
             masks[name] = (
                 Mask.pair(is_open[0]) if self.gate == "pair" else Mask.cell(is_open[0], is_open[1])
             )
         return masks
 
-    def _add(
-        self,
-        name: str,
-        pair: Pairs,
-        density: float | None,
-        noise: float | Pairs,
-        random: torch.Generator,
-    ) -> None:
-        spread = noise if isinstance(noise, Pairs) else Pairs(pair.plus * noise, pair.minus * noise)
-        if self.gate == "pair":
-            cells, spreads = (pair.plus - pair.minus)[None], torch.hypot(*spread)[None]
-        else:
-            cells, spreads = torch.stack([pair.plus, -pair.minus]), torch.stack([*spread])
-        scores = _FIRST_SPREAD * torch.randn(cells.shape, generator=random)
-        number = len(self._layers)
-        self.scores.append(nn.Parameter(scores))
-        self._layers[name] = _Layer(
-            number,
-            cells,
-            spreads if bool(spreads.any()) else None,
-            density,
-            thresholds.places_of(scores.numel(), random),
-        )
-
-    def _apply(self, fn: Any, recurse: bool = True) -> SupermaskExecutor:
-        """Move the conductances with the parameters."""
-        super()._apply(fn, recurse)
-        for name, layer in self._layers.items():
-            self._layers[name] = layer._replace(
-                cells_uS=fn(layer.cells_uS),
-                spread_uS=None if layer.spread_uS is None else fn(layer.spread_uS),
-                places=None if layer.places is None else fn(layer.places),
-            )
-        self._bank = None if self._bank is None else fn(self._bank)
-        return self
-
-    def _threshold(self, layer: _Layer) -> Tensor:
-        if not self.training or layer.places is None or layer.density is None:
-            return self._exact_threshold(layer)
-        scores = self.scores[layer.number].flatten()
-        return thresholds.sampled(scores, layer.density, layer.places)
-
-    def _exact_threshold(self, layer: _Layer) -> Tensor:
-        scores = self.scores[layer.number].detach().flatten()
-        if layer.density is None:
-            return scores.new_zeros(())
-        return thresholds.exact(scores, round(layer.density * len(scores)))
-
     @property
-    def _is_noisy(self) -> bool:
-        return any(layer.spread_uS is not None for layer in self._layers.values())
+    def written(self) -> Written | None:
+        """Pulses that the masks have taken so far; None where they are gates."""
+        if self.economy is None:
+            return None
+        parts = [cast(HeldGates, layer.held).written for layer in self._each()]
+        first, resets, sets, most = zip(*parts, strict=True)
+        return Written(sum(first), sum(resets), sum(sets), max(most))
+
+    @torch.no_grad()
+    def renew(self, pairs: Mapping[str, Pairs]) -> None:
+        """Take conductances as they were measured again: of written masks, closed cells' too.
+
+        Parameters
+        ----------
+        pairs : mapping of str to Pairs
+            In uS, by the matrix's name.
+        """
+        for name, pair in pairs.items():
+            layer, _ = self._of(name)
+            sides = self._sides(pair).to(layer.cells_uS)
+            if layer.held is None:
+                layer.cells_uS.copy_(sides)
+                continue
+            off, is_open = cast(Tensor, layer.off_uS), layer.held.is_open
+            layer.cells_uS.copy_(torch.where(is_open, sides, layer.cells_uS))
+            off.copy_(torch.where(is_open, off, sides))
+
+    def _of(self, name: str) -> tuple[_Cells, Tensor]:
+        number = self._number[name]
+        return cast(_Cells, self._layers[number]), self.scores[number]
+
+    def _each(self) -> Iterator[_Cells]:
+        return (cast(_Cells, layer) for layer in self._layers)
+
+    def _sides(self, pair: Pairs) -> Tensor:
+        """What gates let through, (S, outputs, inputs), the reads of a pair in between."""
+        if self.gate == "pair":
+            return (pair.plus - pair.minus)[None]
+        return torch.stack([pair.plus, -pair.minus])
+
+    def _spread(self, pair: Pairs, noise: float | Pairs) -> Tensor | None:
+        spread = noise if isinstance(noise, Pairs) else Pairs(pair.plus * noise, pair.minus * noise)
+        is_pair = self.gate == "pair"
+        spreads = torch.hypot(*spread)[None] if is_pair else torch.stack([*spread])
+        return spreads if bool(spreads.any()) else None
+
+    def _write(self) -> None:
+        """Write the masks that scores ask for, as far as the budget of the run lets them."""
+        economy = self.economy
+        if economy is None:
+            return
+        for layer, scores in zip(self._each(), self.scores, strict=True):
+            taken = cast(Written, self.written)
+            left = None
+            if economy.run_pulses is not None:
+                left = max(0, economy.run_pulses - taken.first - taken.changes)
+            threshold = self._exact_threshold(layer, scores)
+            width = economy.hysteresis * FIRST_SPREAD
+            held = cast(HeldGates, layer.held)
+            held.update(scores.detach(), threshold, replace(economy, run_pulses=left), width)
+
+    def _threshold(self, layer: _Cells, scores: Tensor) -> Tensor:
+        if not self.training or layer.places is None or layer.density is None:
+            return self._exact_threshold(layer, scores)
+        return thresholds.sampled(scores.flatten(), layer.density, layer.places)
+
+    def _exact_threshold(self, layer: _Cells, scores: Tensor) -> Tensor:
+        flat = scores.detach().flatten()
+        if layer.density is None:
+            return flat.new_zeros(())
+        return thresholds.exact(flat, round(layer.density * len(flat)))
 
     def _new_bank(self, random: torch.Generator) -> Tensor:
-        largest = max(layer.cells_uS.numel() for layer in self._layers.values())
+        largest = max(layer.cells_uS.numel() for layer in self._each())
         return torch.randn(max(_BANK, 2 * largest), generator=random)
 
     def _noise(self, shape: torch.Size) -> Tensor:
@@ -198,13 +299,32 @@ class _Gated(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, scores: Tensor, threshold: Tensor, read: Tensor, mean: Tensor) -> Tensor:
         ctx.save_for_backward(mean)
-        through = _open(read, scores, threshold)
-        return through[0] if len(through) == 1 else through[0].add_(through[1])
+        return _sum(_open(read, scores, threshold))
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
         (mean,) = ctx.saved_tensors
         return gradients[0] * mean, None, None, None
+
+
+class _Held(torch.autograd.Function):
+    """The same of gates that are as they were written, with what closed ones let through."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, scores: Tensor, is_open: Tensor, read: Tensor, off: Tensor, mean: Tensor
+    ) -> Tensor:
+        ctx.save_for_backward(mean, off)
+        return _sum(torch.where(is_open, read, off))
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None, None]:
+        mean, off = ctx.saved_tensors
+        return gradients[0] * (mean - off), None, None, None, None
+
+
+def _sum(through: Tensor) -> Tensor:
+    return through[0] if len(through) == 1 else through[0].add_(through[1])
 
 
 def _open(read: Tensor, scores: Tensor, threshold: Tensor) -> Tensor:

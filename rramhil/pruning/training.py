@@ -2,9 +2,10 @@
 
 Owns: order of the batches, seeds, learning rates, and the choice of the epoch by validation data.
 The test data are used once, by who asks for it at the end. Knows no chip; what the weights are is
-the executor's business.
+the executor's business, and so are masks.
 
-Everything random is seeded by the run's seed and the epoch, so an epoch can be repeated by itself.
+Everything random is seeded by the run's seed and the epoch, so an epoch can be repeated by itself:
+a training that is continued from a `TrainState` ends as one that was never interrupted.
 """
 
 from __future__ import annotations
@@ -12,15 +13,18 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
-from rramhil.network import Network, WeightExecutor
+from rramhil.network import Network, Pairs, WeightExecutor
+from rramhil.pruning.economy import Written
+from rramhil.pruning.records import EpochRecord, Outcome, Reread, TrainSettings
+from rramhil.pruning.state import TrainState
+from rramhil.switching import Mask
 from rramhil.tasks import Examples, Splits, Task
 
 _EVALUATION_BATCH = 1000
@@ -28,69 +32,31 @@ _EVALUATION_NUMBERS = 1 << 20
 """Inputs evaluated at once, at most: a thousand small images, a few large ones."""
 
 
-@dataclass(frozen=True)
-class TrainSettings:
-    """How to train.
+@runtime_checkable
+class Masked(Protocol):
+    """A weight executor with masks; what it has of the next two is used as well."""
 
-    Attributes
-    ----------
-    epochs : int
-        At least 1.
-    batch : int
-        Samples of a step, at least 2.
-    seed : int
-    rate : float
-        Learning rate of the executor's parameters at the start; it falls to 0 along a cosine.
-    digital_rate : float
-        The same of what stays digital: gains, biases, batch norm.
-    """
-
-    epochs: int
-    batch: int = 64
-    seed: int = 0
-    rate: float = 0.01
-    digital_rate: float = 0.01
-
-    def __post_init__(self) -> None:
-        if self.epochs < 1 or self.batch < 2:
-            raise ValueError(f"{self.epochs} epochs of batches of {self.batch} train nothing")
+    def masks(self) -> dict[str, Mask]:
+        """Its masks at present, by the matrix's name."""
+        ...
 
 
-class EpochRecord(NamedTuple):
-    """What is known after an epoch.
+@runtime_checkable
+class Stepping(Protocol):
+    """An executor that wants to know of each step."""
 
-    Attributes
-    ----------
-    epoch : int
-        From 1.
-    loss : float
-        Mean over its steps.
-    validation : float
-        The task's metric.
-    seconds : float
-        Of training, without validation.
-    """
-
-    epoch: int
-    loss: float
-    validation: float
-    seconds: float
+    def before_step(self, number: int) -> None:
+        """Step `number` begins, counted from 0 at the very beginning of training."""
+        ...
 
 
-class Outcome(NamedTuple):
-    """What training came to; network and executor are left as after `best_epoch`, in evaluation.
+@runtime_checkable
+class Renewing(Masked, Protocol):
+    """An executor whose conductances can be measured again."""
 
-    Attributes
-    ----------
-    history : tuple of EpochRecord
-    best_epoch : int
-        The first one with the best validation metric.
-    validation : float
-    """
-
-    history: tuple[EpochRecord, ...]
-    best_epoch: int
-    validation: float
+    def renew(self, pairs: Mapping[str, Pairs]) -> None:
+        """Take fresh conductances in uS, by the matrix's name."""
+        ...
 
 
 def train(
@@ -100,7 +66,10 @@ def train(
     splits: Splits,
     settings: TrainSettings,
     *,
+    start: TrainState | None = None,
+    reread: Reread | None = None,
     on_epoch: Callable[[EpochRecord], None] = lambda record: None,
+    on_state: Callable[[TrainState], None] = lambda state: None,
 ) -> Outcome:
     """Train what stays digital and, if it is a module, the executor.
 
@@ -110,8 +79,19 @@ def train(
         On the device to train on, as the executor; its ranges are frozen at the end.
     splits : Splits
         The test part is not looked at.
+    start : TrainState, optional
+        Go on from there; network, executor and settings are made as they were the first time.
+    reread : Reread, optional
+        Fresh conductances every so many steps, for an executor that can be `Renewing`.
     on_epoch : callable
         Told after each epoch.
+    on_state : callable
+        Told after that where training stands; the state is to be written down at once.
+
+    Raises
+    ------
+    ValueError
+        If `start` is a state of another training.
     """
     network.use(executor)
     whole = nn.ModuleList([network])
@@ -121,23 +101,28 @@ def train(
         groups.append({"params": list(executor.parameters()), "lr": settings.rate})
     optimiser = torch.optim.Adam([group for group in groups if group["params"]], fused=True)
     rates = [group["lr"] for group in optimiser.param_groups]
-    device = _device_of(network)
-    examples = _on(splits.train, device)
+    work = _Work(network, executor, task, settings, optimiser, rates, reread)
+    examples = _on(splits.train, _device_of(network))
     history: list[EpochRecord] = []
-    best: dict[str, Tensor] = {}
-    for epoch in range(1, settings.epochs + 1):
+    best: Mapping[str, Tensor] = {}
+    if start is not None:
+        _continue(start, whole, optimiser)
+        history, best = list(start.history), start.best
+    watch = _Watch(executor)
+    for epoch in range(len(history) + 1, settings.epochs + 1):
         begun = time.perf_counter()
         with _seeded(settings.seed, epoch):
             whole.train()
-            loss = _epoch(network, task, examples, settings, epoch, optimiser, rates)
+            loss = _epoch(work, examples, epoch)
         seconds = time.perf_counter() - begun
         whole.eval()
         score = evaluate(network, task, splits.validation)
         if not history or score > max(record.validation for record in history):
             best = copy.deepcopy(whole.state_dict())
-        history.append(EpochRecord(epoch, loss, score, seconds))
+        history.append(watch.record(epoch, loss, score, seconds))
         on_epoch(history[-1])
-    whole.load_state_dict(best)
+        on_state(TrainState.of(tuple(history), whole, best, optimiser))
+    whole.load_state_dict(dict(best))
     whole.eval()
     network.freeze()
     chosen = max(history, key=lambda record: record.validation)
@@ -157,15 +142,57 @@ def evaluate(network: Network, task: Task, examples: Examples) -> float:
     return task.metric(torch.cat(outputs).cpu(), examples.targets)
 
 
-def _epoch(
-    network: Network,
-    task: Task,
-    examples: Examples,
-    settings: TrainSettings,
-    epoch: int,
-    optimiser: torch.optim.Optimizer,
-    rates: list[float],
-) -> float:
+class _Work(NamedTuple):
+    """What one epoch works on."""
+
+    network: Network
+    executor: WeightExecutor
+    task: Task
+    settings: TrainSettings
+    optimiser: torch.optim.Optimizer
+    rates: list[float]
+    reread: Reread | None
+
+
+class _Watch:
+    """Density, flips and pulses of an executor's masks, from epoch to epoch."""
+
+    def __init__(self, executor: WeightExecutor) -> None:
+        self._executor = executor
+        self._masks = self._present()
+        self._pulses = self._written()
+
+    def record(self, epoch: int, loss: float, validation: float, seconds: float) -> EpochRecord:
+        """What is known after an epoch."""
+        before, pulses = self._masks, self._pulses
+        self._masks, self._pulses = self._present(), self._written()
+        plain = EpochRecord(epoch, loss, validation, seconds)
+        if before is None or self._masks is None:
+            return plain
+        rows = {name: (mask.rows, before[name].rows) for name, mask in self._masks.items()}
+        flips = sum(int((now != then).sum()) for now, then in rows.values())
+        cells = sum(now.size for now, _ in rows.values())
+        used = sum(int(now.sum()) for now, _ in rows.values())
+        spent = None if pulses is None or self._pulses is None else self._pulses - pulses
+        return plain._replace(density=used / cells, flips=flips, pulses=spent)
+
+    def _present(self) -> dict[str, Mask] | None:
+        return self._executor.masks() if isinstance(self._executor, Masked) else None
+
+    def _written(self) -> int | None:
+        written: Written | None = getattr(self._executor, "written", None)
+        return None if written is None else written.changes
+
+
+def _continue(start: TrainState, whole: nn.Module, optimiser: torch.optim.Optimizer) -> None:
+    try:
+        start.restore(whole, optimiser)
+    except (RuntimeError, ValueError, KeyError) as error:
+        raise ValueError("the state is one of another training") from error
+
+
+def _epoch(work: _Work, examples: Examples, epoch: int) -> float:
+    settings, optimiser = work.settings, work.optimiser
     count = len(examples.inputs)
     order = torch.randperm(count).to(examples.inputs.device)
     # a last batch that is not full would weigh its samples more, and one sample has no variance
@@ -173,15 +200,28 @@ def _epoch(
     losses = torch.zeros((), device=examples.inputs.device)
     for step in range(steps):
         done = (epoch - 1 + step / steps) / settings.epochs
-        for group, rate in zip(optimiser.param_groups, rates, strict=True):
+        for group, rate in zip(optimiser.param_groups, work.rates, strict=True):
             group["lr"] = rate * (1 + math.cos(math.pi * done)) / 2
+        _begin((epoch - 1) * steps + step, work)
         chosen = order[step * settings.batch : (step + 1) * settings.batch]
         optimiser.zero_grad()
-        loss = task.loss(network(examples.inputs[chosen]), examples.targets[chosen])
+        outputs = work.network(examples.inputs[chosen])
+        loss = work.task.loss(outputs, examples.targets[chosen])
         loss.backward()
         optimiser.step()
         losses += loss.detach()
     return float(losses) / steps
+
+
+def _begin(number: int, work: _Work) -> None:
+    """Begin a step: the executor's masks first, then what the chip says of them."""
+    executor, reread = work.executor, work.reread
+    if isinstance(executor, Stepping):
+        executor.before_step(number)
+    if reread is not None and number and number % reread.every == 0:
+        if not isinstance(executor, Renewing):
+            raise ValueError("this executor takes no fresh conductances")
+        executor.renew(reread.read(executor.masks()))
 
 
 @contextmanager

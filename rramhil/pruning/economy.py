@@ -1,0 +1,153 @@
+"""Masks that are written into cells by pulses: which of their bits to change, and what that takes.
+
+Owns: masks as a state, the paper's hysteresis, pulse budgets, and counts. Where masks are gates a
+bit costs nothing, and nothing here is needed. Fires no pulse, and knows no chip.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Economy:
+    """How sparingly masks are written.
+
+    Attributes
+    ----------
+    hysteresis : float
+        A bit is kept while its score has moved by no more than this since the bit was written; in
+        standard deviations of the first scores, 0 or more.
+    cell_pulses, run_pulses : int or None
+        Pulses that one cell, and all cells of a run together, may get; the first masks count.
+    every : int
+        Steps between two updates of the masks, at least 1.
+    off_uS : float
+        What a cell conducts after a RESET, until it is measured.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of its range.
+    """
+
+    hysteresis: float = 0.0
+    cell_pulses: int | None = None
+    run_pulses: int | None = None
+    every: int = 1
+    off_uS: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not self.hysteresis >= 0:
+            raise ValueError(f"a hysteresis is 0 or more, not {self.hysteresis}")
+        if min(self.every, *(each for each in (self.cell_pulses, self.run_pulses) if each)) < 1:
+            raise ValueError("masks are updated every step or less often, by one pulse or more")
+
+
+class Written(NamedTuple):
+    """Pulses that masks have taken so far.
+
+    Attributes
+    ----------
+    first : int
+        RESET pulses of the first masks, of cells that all conduct.
+    resets, sets : int
+        Those of all changes since.
+    most : int
+        Of one cell, the first included.
+    """
+
+    first: int = 0
+    resets: int = 0
+    sets: int = 0
+    most: int = 0
+
+    @property
+    def changes(self) -> int:
+        """Pulses after the first masks."""
+        return self.resets + self.sets
+
+
+class HeldGates(nn.Module):
+    """Gates of one matrix as its cells have them; all are open before the first update.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of its scores.
+    cells : int
+        Cells that one gate is about: 2 for pair gating, 1 for cell gating.
+
+    Attributes
+    ----------
+    is_open : (...) bool
+    written_at : (...) float32
+        Score of each gate when it was written; infinite before the first update.
+    pulses : (...) int32
+        Of each of its cells.
+    counts : (3,) int64
+        Pulses of the first masks, then RESET and SET since.
+    """
+
+    is_open: Tensor
+    written_at: Tensor
+    pulses: Tensor
+    counts: Tensor
+
+    def __init__(self, shape: tuple[int, ...], cells: int) -> None:
+        super().__init__()
+        self._cells = cells
+        self.register_buffer("is_open", torch.ones(shape, dtype=torch.bool))
+        self.register_buffer("written_at", torch.full(shape, torch.inf))
+        self.register_buffer("pulses", torch.zeros(shape, dtype=torch.int32))
+        self.register_buffer("counts", torch.zeros(3, dtype=torch.int64))
+
+    @property
+    def written(self) -> Written:
+        """Pulses so far."""
+        first, resets, sets = (int(each) for each in self.counts)
+        return Written(first, resets, sets, int(self.pulses.max()))
+
+    @torch.no_grad()
+    def update(self, scores: Tensor, threshold: Tensor, economy: Economy, width: float) -> None:
+        """Write the bits that scores ask for, as far as economy lets them.
+
+        Parameters
+        ----------
+        scores : (...) float32
+        threshold : () float32
+            A gate is to be open from it on.
+        economy : Economy
+            With the pulses that are left, as `run_pulses`.
+        width : float
+            Its hysteresis as a difference of scores.
+        """
+        is_first = not self.counts[0] and not self.pulses.any() and bool(self.written_at.isinf().all())
+        changed = (scores >= threshold) != self.is_open
+        changed &= (scores - self.written_at).abs() > width
+        if economy.cell_pulses is not None:
+            changed &= self.pulses < economy.cell_pulses
+        if economy.run_pulses is not None:
+            changed = _most_urgent(changed, scores - threshold, economy.run_pulses // self._cells)
+        closed = int((changed & self.is_open).sum()) * self._cells
+        opened = int(changed.sum()) * self._cells - closed
+        self.is_open ^= changed
+        self.pulses += changed
+        self.written_at.copy_(scores if is_first else torch.where(changed, scores, self.written_at))
+        self.counts += torch.tensor(
+            [closed, 0, 0] if is_first else [0, closed, opened], device=self.counts.device
+        )
+
+
+def _most_urgent(changed: Tensor, distance: Tensor, most: int) -> Tensor:
+    """Of the gates that are to change (...) bool, at most so many: the farthest from the threshold."""
+    if int(changed.sum()) <= most:
+        return changed
+    urgency = torch.where(changed, distance.abs(), -1.0).flatten()
+    kept = torch.zeros_like(changed).flatten()
+    kept[urgency.topk(max(0, most)).indices] = True
+    return kept.view_as(changed)
