@@ -52,6 +52,11 @@ class Bars:
             name[:1].upper() + name[1:], total=total, rate="", clock=""
         )
 
+    def say(self, text: str) -> None:
+        """Show a few words beside the bar."""
+        if self._task is not None:
+            self._bars.update(self._task, clock=text)
+
     def advance(self, n: int, board_time_ns: int) -> None:
         """Move the bar on."""
         if self._task is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -23,13 +23,37 @@ from rramhil.cli._options import (
     examples,
     new_app,
 )
+from rramhil.cli._training import (
+    BudgetOption,
+    ByOption,
+    CellPulsesOption,
+    DeviceOption,
+    EpochsOption,
+    HysteresisOption,
+    InTheLoopOption,
+    MapOption,
+    NameArgument,
+    NoiseOption,
+    ResumeOption,
+    RunOption,
+    SeedOption,
+    TaskArgument,
+    TensorBoardOption,
+    ThresholdOption,
+    refuse_contradictions,
+    refuse_new_name,
+    tensorboard,
+    was_given,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from rramhil.driver import Board
-    from rramhil.flow import TrainedRun, TrainRequest
+    from rramhil.flow import Checkpoint, TrainedRun, Training, TrainRequest
     from rramhil.lab import Lab
+    from rramhil.pruning import EpochRecord
     from rramhil.tasks import Splits, Task
 
 app = new_app()
@@ -37,42 +61,40 @@ app = new_app()
 _MAPS_TOLD = 4
 """Maps that are listed by their ids; the run has them all."""
 
-TaskArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="TASK", help="A built-in task (digits), or my_task.py:task of one's own."
-    ),
-]
-EpochsOption = Annotated[
-    int | None,
-    typer.Option("--epochs", metavar="N", min=1, help="Passes over the data; else the task's own."),
-]
-SeedOption = Annotated[
-    int, typer.Option("--seed", metavar="N", min=0, help="Of all that is drawn.")
-]
-
 
 @app.command(
     epilog=examples(
         "rramhil train digits --chip 0",
         "rramhil train digits --gate pair --epochs 40 --seed 1 --json",
         "rramhil train my_task.py:task --chips 0-3 --run wide",
+        "rramhil train digits --resume",
+        "rramhil train digits --by reset --hysteresis 1 --in-the-loop 50",
     )
 )
 def train(
+    context: typer.Context,
     task: TaskArgument,
+    name: NameArgument = None,
     chip: ChipOption = 0,
     chips: ChipsOption = None,
     gate: GateOption = "cell",
     epochs: EpochsOption = None,
     density: DensityOption = 0.5,
+    free_density: ThresholdOption = False,
     seed: SeedOption = 0,
     overlay: OverlayOption = False,
     allow_digital: AllowDigitalOption = False,
-    run: Annotated[
-        str | None,
-        typer.Option("--run", metavar="NAME", help="What to call the run; else task and time."),
-    ] = None,
+    noise: NoiseOption = "map",
+    map_kind: MapOption = "own",
+    in_the_loop: InTheLoopOption = None,
+    by: ByOption = "gate",
+    hysteresis: HysteresisOption = 0.0,
+    pulse_budget: BudgetOption = None,
+    cell_pulses: CellPulsesOption = None,
+    device: DeviceOption = "cpu",
+    tensorboard_folder: TensorBoardOption = None,
+    run: RunOption = None,
+    resume: ResumeOption = False,
     board: BoardOption = None,
     lab: LabOption = None,
     as_json: JsonOption = False,
@@ -81,48 +103,91 @@ def train(
     """Learn which cells of a programmed chip a network uses; no weight is ever tuned.
 
     The chip's newest map in the lab is trained on; a chip without one is to be programmed first.
-    The gains of the board's channels are measured first; nothing is fired. The run is a folder of
-    the lab, which `mask` and `infer` take.
+    The gains of the board's channels are measured first; nothing is fired, unless masks are to be
+    written by pulses with the chip in the loop. The run is a folder of the lab, which `mask` and
+    `infer` take.
+
+    After ctrl-C, or whatever else ended it, --resume continues a training where it was; it ends
+    with the same masks as an undisturbed one.
     """
     from rramhil.cli._boards import controlled_board, find_settings, opened_lab
     from rramhil.cli._networks import load_task, need_extra, parse_chips, parse_gate
     from rramhil.cli._output import print_json
+    from rramhil.errors import UsageError
 
     need_extra()
-    from rramhil.flow import TrainRequest
+    from rramhil.flow import TrainRequest, begin_training, resumed_training
 
     request = TrainRequest(
         which=task,
         gate=parse_gate(gate),  # type: ignore[arg-type]
         epochs=epochs,
-        density=density,
+        density=None if free_density else density,
         seed=seed,
         overlay=overlay,
         allow_digital=allow_digital,
+        device=device,
+        noise=noise,  # type: ignore[arg-type]
+        map=map_kind,  # type: ignore[arg-type]
+        by=by,  # type: ignore[arg-type]
+        hysteresis=hysteresis,
+        pulse_budget=pulse_budget,
+        cell_pulses=cell_pulses,
+        in_the_loop=in_the_loop,
     )
+    if name is not None and not resume:
+        raise UsageError(f"{name} is no option.", "NAME goes with --resume; --run names a new run.")
     settings = find_settings(board, lab)
+    kept_one = None
+    if resume:
+        refuse_new_name(context)
+        kept_one = _unfinished(settings.lab, context, request, name, chips, chip)
     found, splits = load_task(task, settings.lab)
     with opened_lab(settings) as kept, controlled_board(settings) as opened:
-        sockets = parse_chips(chips, chip, opened.identity.chips)
-        path = new_run_path(kept, found, run)
-        trained = train_and_keep(opened, kept, sockets, request, found, splits, path)
-    facts = _facts(trained, found, path)
+        if kept_one is None:
+            sockets = parse_chips(chips, chip, opened.identity.chips)
+            checkpoint = new_checkpoint(kept, found, run)
+            training = begin_training(opened, kept, sockets, request, found, splits, checkpoint)
+        else:
+            training = resumed_training(opened, kept, kept_one, found, splits)
+        with tensorboard(tensorboard_folder, training.epochs_done) as log:
+            trained = finish(training, log)
+        facts = _facts(trained, training)
     print_json(facts) if as_json else _print(facts)
 
 
-def new_run_path(lab: Lab, task: Task, name: str | None) -> Path:
-    """Folder of a run that is to be; refuses a name that is taken, before anything is done."""
+def _unfinished(
+    lab_root: Path,
+    context: typer.Context,
+    request: TrainRequest,
+    name: str | None,
+    chips: str | None,
+    chip: int,
+) -> Checkpoint:
+    """Find the training to continue, and refuse options that contradict it."""
+    from rramhil.cli._networks import parse_chips
+    from rramhil.flow import find_unfinished
+
+    any_chip = name is not None and not (was_given(context, "chip") or was_given(context, "chips"))
+    sockets = None if any_chip else parse_chips(chips, chip, 1 << 16)
+    checkpoint = find_unfinished(lab_root, request.which, sockets, name)
+    refuse_contradictions(context, request, checkpoint.load()[0].request, checkpoint.name)
+    return checkpoint
+
+
+def new_checkpoint(lab: Lab, task: Task, name: str | None) -> Checkpoint:
+    """Where a training is to be kept; refuses a name that is taken, before anything is done."""
     from rramhil.errors import RunError
-    from rramhil.flow import run_folder
+    from rramhil.flow import Checkpoint, run_folder
 
     if name is None:
-        return run_folder(lab.root, task.name)
+        return Checkpoint(run_folder(lab.root, task.name))
     path = lab.root / "runs" / name
     if not name or path.parent != lab.root / "runs" or name.startswith("."):
         raise RunError(f"{name!r} is no name of a run.", "Take letters, digits and hyphens.")
     if path.exists():
         raise RunError(f"There is a run {name} already, and runs are never overwritten.")
-    return path
+    return Checkpoint(path)
 
 
 def train_and_keep(
@@ -135,33 +200,51 @@ def train_and_keep(
     path: Path,
 ) -> TrainedRun:
     """Train on the chips' maps, with a bar, and write the run."""
+    from rramhil.flow import Checkpoint, begin_training
+
+    checkpoint = Checkpoint(path)
+    return finish(begin_training(board, lab, sockets, request, task, splits, checkpoint))
+
+
+def finish(
+    training: Training, also: Callable[[EpochRecord], None] = lambda record: None
+) -> TrainedRun:
+    """Train to the end, with a bar."""
     from rramhil.cli._progress import Bars
-    from rramhil.flow import known_chips, train_run
-    from rramhil.inference import measured_gains
+    from rramhil.flow import finish_training
 
-    chips = known_chips(board, lab, sockets)  # before anything is measured: one may be missing
-    chips = known_chips(board, lab, sockets, measured_gains(board))
     with Bars() as bars:
-        bars.phase("training", request.epochs or task.epochs, "epochs")
-        trained = train_run(
-            request,
-            task,
-            splits,
-            chips,
-            board.description,
-            on_epoch=lambda record: bars.advance(1, 0),
-        )
-    trained.run.save(path)
-    return trained
+        bars.phase("training", training.start.epochs, "epochs")
+        bars.advance(training.epochs_done, 0)
+
+        def tell(record: EpochRecord) -> None:
+            bars.advance(1, 0)
+            bars.say(_epoch(record, training.task.metric_name))
+            also(record)
+
+        return finish_training(training, tell)
 
 
-def _facts(trained: TrainedRun, task: Task, path: Path) -> dict[str, Any]:
+def _epoch(record: EpochRecord, metric: str) -> str:
+    parts = [f"loss {record.loss:.3f}", f"{metric} {record.validation:.2%}"]
+    if record.density is not None and record.flips is not None:
+        parts += [f"density {record.density:.1%}", f"{record.flips:,} flips"]
+    if record.pulses is not None:
+        parts.append(f"{record.pulses:,} pulses")
+    return ", ".join([*parts, f"{record.seconds:.1f} s"])
+
+
+def _facts(trained: TrainedRun, training: Training) -> dict[str, Any]:
+    from rramhil.flow import pulse_price
+
     result, run = trained.result, trained.run
-    return {
+    path, task, request = training.checkpoint.run_path, training.task, training.start.request
+    facts = {
         "task": run.config.task,
         "gate": run.config.gate,
         "epochs": run.config.epochs,
         "best_epoch": result.best_epoch,
+        "resumed_after": training.epochs_done,
         "metric": task.metric_name,
         "validation": result.validation,
         "test": result.test,
@@ -173,7 +256,16 @@ def _facts(trained: TrainedRun, task: Task, path: Path) -> dict[str, Any]:
         "epoch_s": result.epoch_s,
         "chip_share": trained.share.weights,
         "chip_share_multiplications": trained.share.multiplications,
+        "device": request.device,
+        "threads": training.start.threads,
+        "history": [record.as_dict() for record in result.history],
     }
+    if result.written is not None:
+        facts["by_reset"] = {
+            **pulse_price(result.written, training.bench.board.description),
+            "in_the_chip": {str(chip): each.as_dict() for chip, each in trained.written.items()},
+        }
+    return facts
 
 
 def _print(facts: dict[str, Any]) -> None:
@@ -190,9 +282,18 @@ def _print(facts: dict[str, Any]) -> None:
             f"{facts['best_epoch']} of {facts['epochs']}",
         ),
         ("on the chip", chip_share(facts)),
-        ("map", maps),
+        *([("by RESET", _by_reset(facts["by_reset"]))] if "by_reset" in facts else []),
+        ("map", maps or "none: for any chip"),
         ("time", f"{facts['epoch_s']:.3f} s an epoch"),
         ("run", facts["run"]),
+    )
+
+
+def _by_reset(facts: dict[str, Any]) -> str:
+    written = "written" if facts["in_the_chip"] else "would take"
+    return (
+        f"{written} {facts['reset_pulses']:,} RESET and {facts['set_pulses']:,} SET pulses, "
+        f"{facts['most_of_a_cell']} at most a cell, {1e3 * facts['energy_j']:.3g} mJ at most"
     )
 
 

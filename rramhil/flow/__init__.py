@@ -4,13 +4,19 @@ The layer that puts the others together; the command line prints what it gives b
 nothing itself: whoever wants to watch passes a `Progress`. Needs the extra `train`.
 
     chips      what networks need to know of chips and their board
+    requests   what a training is asked for
+    starts     what a training starts from, fixed before its first step
     training   a task and maps become a run
+    checkpoints  trainings that are under way, and going on with one
+    in_the_loop  fresh conductances while masks are learnt
+    keeping    trainings that survive an interruption
     pricing    what a run costs on a board, before anything is applied
     runs       the runs that a lab keeps
     inferring  a run on the chip, beside what map and software say
     resetting  masks pulsed into the cells, in place of gates
 """
 
+from rramhil.flow.checkpoints import Checkpoint, find_unfinished
 from rramhil.flow.chips import (
     KnownChip,
     geometry_of,
@@ -19,8 +25,17 @@ from rramhil.flow.chips import (
     known_chips,
     refuse_other_chips,
 )
+from rramhil.flow.in_the_loop import Bench
 from rramhil.flow.inferring import Applied, Inference, apply_run, infer, open_masks, predictions
+from rramhil.flow.keeping import (
+    Training,
+    begin_training,
+    finish_training,
+    pulse_price,
+    resumed_training,
+)
 from rramhil.flow.pricing import Plan, plan_run, plan_task
+from rramhil.flow.requests import TrainRequest
 from rramhil.flow.resetting import (
     ResetPruned,
     preview_reset,
@@ -28,18 +43,28 @@ from rramhil.flow.resetting import (
     refuse_what_is_not_reset,
 )
 from rramhil.flow.runs import find_run, newest_run, run_folder, write_report
-from rramhil.flow.training import TrainedRun, TrainRequest, new_network, train_run
+from rramhil.flow.starts import Start, digest_of, new_network, started
+from rramhil.flow.training import TrainedRun, continue_run, train_run
 
 __all__ = [
     "Applied",
+    "Bench",
+    "Checkpoint",
     "Inference",
     "KnownChip",
     "Plan",
     "ResetPruned",
+    "Start",
     "TrainRequest",
     "TrainedRun",
+    "Training",
     "apply_run",
+    "begin_training",
+    "continue_run",
+    "digest_of",
     "find_run",
+    "find_unfinished",
+    "finish_training",
     "geometry_of",
     "has_map",
     "infer",
@@ -53,9 +78,12 @@ __all__ = [
     "predictions",
     "preview_reset",
     "prune_by_reset",
+    "pulse_price",
     "refuse_other_chips",
     "refuse_what_is_not_reset",
+    "resumed_training",
     "run_folder",
+    "started",
     "train_run",
     "write_report",
 ]

@@ -1,62 +1,32 @@
 """A task and the maps of chips become a run.
 
 Owns: the order of things from a task to what is kept, and the choice of each matrix's TIA range,
-which is made once, on validation data, and kept with the run. Touches no board.
+which is made once, on validation data, and kept with the run. Touches a board only by the `Bench`
+of a training in the loop.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from statistics import mean
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 import torch
 
 from rramhil.driver import Description
 from rramhil.errors import UsageError
-from rramhil.flow.chips import KnownChip, geometry_of
+from rramhil.flow.chips import KnownChip
+from rramhil.flow.in_the_loop import Bench
+from rramhil.flow.requests import TrainRequest
+from rramhil.flow.resetting import ResetPruned
+from rramhil.flow.starts import Start, new_network, started
 from rramhil.inference import OnMap, cells_of, choose_ranges, converter_of, recorded_codes
-from rramhil.network import Network, Run, RunConfig, Share, convert, plan, weights_of
-from rramhil.pruning import EpochRecord, FitResult, TrainSettings, fit
-from rramhil.switching import GateKind, MaskSet
+from rramhil.network import Network, Run, RunConfig, Share
+from rramhil.pruning import EpochRecord, FitResult, TrainSettings, TrainState, fit
+from rramhil.switching import MaskSet
 from rramhil.tasks import Splits, Task
 
 _CALIBRATION_SAMPLES = 128
-
-
-@dataclass(frozen=True)
-class TrainRequest:
-    """How to train.
-
-    Attributes
-    ----------
-    which : str
-        The task, as `rramhil.tasks.load` takes it.
-    gate : "pair" or "cell"
-    epochs : int or None
-        None for the task's own.
-    density : float
-        Share of gates that are open, above 0 and up to 1.
-    seed : int
-    overlay : bool
-        Let matrices share cells under different gates.
-    allow_digital : bool
-        Leave modules with weights that no matrix stands for as they are.
-    """
-
-    which: str
-    gate: GateKind = "cell"
-    epochs: int | None = None
-    density: float = 0.5
-    seed: int = 0
-    overlay: bool = False
-    allow_digital: bool = False
-
-    def __post_init__(self) -> None:
-        if not 0 < self.density <= 1:
-            raise UsageError(f"A density is above 0 and at most 1, not {self.density:g}.")
-        if self.epochs is not None and self.epochs < 1:
-            raise UsageError(f"{self.epochs} epochs train nothing.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,22 +39,14 @@ class TrainedRun:
     result : FitResult
     share : Share
         Part of the network on the chip.
+    written : mapping of int to ResetPruned
+        What the best masks took at the end, by socket, where they are written in the loop.
     """
 
     run: Run
     result: FitResult
     share: Share
-
-
-def new_network(
-    task: Task, splits: Splits, *, seed: int = 0, allow_digital: bool = False
-) -> Network:
-    """Make and convert a task's model; its first weights follow from the seed."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        model = task.model()
-    example = splits.train.inputs[:2]
-    return convert(model, task.bits, example_input=example, allow_digital=allow_digital)
+    written: Mapping[int, ResetPruned] = field(default_factory=dict[int, ResetPruned])
 
 
 def train_run(
@@ -111,50 +73,146 @@ def train_run(
         The model has weights that no chip can hold.
     """
     network = new_network(task, splits, seed=request.seed, allow_digital=request.allow_digital)
-    placement = plan(
-        network,
-        geometry_of(description),
-        chips=tuple(chips),
-        defects={number: chip.defects for number, chip in chips.items()},
-        overlay=request.overlay,
+    start = started(request, task, splits, network, chips, description)
+    return continue_run(start, network, task, splits, description, on_epoch=on_epoch)
+
+
+def continue_run(
+    start: Start,
+    network: Network,
+    task: Task,
+    splits: Splits,
+    description: Description,
+    *,
+    state: TrainState | None = None,
+    bench: Bench | None = None,
+    on_epoch: Callable[[EpochRecord], None] = lambda record: None,
+    on_state: Callable[[TrainState], None] = lambda state: None,
+) -> TrainedRun:
+    """Train from where a training starts, or from where it stands.
+
+    Parameters
+    ----------
+    network : Network
+        As `new_network` makes it.
+    state : TrainState, optional
+        Of a training with the same start.
+    bench : Bench, optional
+        Needed in the loop.
+    on_epoch, on_state : callable
+        As of `rramhil.pruning.train`.
+
+    Raises
+    ------
+    UsageError
+        There is no such device, or no bench for a training in the loop.
+    """
+    request = start.request
+    settings = TrainSettings(start.epochs, seed=request.seed)
+    if request.in_the_loop is not None and bench is None:
+        raise UsageError("A training in the loop needs its board.")
+    network.to(_device(request.device))
+    reread = None if bench is None else bench.reread(start, network)
+    with _threads(start.threads):
+        result = fit(
+            network,
+            task,
+            splits,
+            start.pairs(network),
+            gate=request.gate,
+            settings=settings,
+            density=request.density,
+            noise=start.spread(network),
+            reads=start.reads(network),
+            per_conversion=request.noise == "conversions",
+            economy=request.economy,
+            start=state,
+            reread=reread,
+            on_epoch=on_epoch,
+            on_state=on_state,
+        )
+    network.cpu()
+    written: Mapping[int, ResetPruned] = {}
+    if bench is not None and request.by == "reset" and request.in_the_loop is not None:
+        written = bench.write(start, network, result.masks)
+    ranges = _ranges(start, network, task, splits, description, result)
+    return TrainedRun(
+        _run(start, network, task, result, ranges), result, network.chip_share, written
     )
-    maps_uS = {number: chips[number].alone_uS(description) for number in placement.chips}
-    noise = mean(chips[number].cells.noise for number in placement.chips)
-    settings = TrainSettings(request.epochs or task.epochs, seed=request.seed)
-    result = fit(
-        network,
-        task,
-        splits,
-        {each.name: weights_of(maps_uS, placement, each) for each in network.matrices},
-        gate=request.gate,
-        settings=settings,
-        density=request.density,
-        noise=noise,
-        on_epoch=on_epoch,
-    )
-    cells = cells_of(placement, result.masks, maps_uS, noise)
+
+
+def _ranges(
+    start: Start,
+    network: Network,
+    task: Task,
+    splits: Splits,
+    description: Description,
+    result: FitResult,
+) -> dict[str, int]:
+    """The TIA range of each matrix."""
+    cells = cells_of(start.placement, result.masks, start.maps_uS, start.noise)
     converter = converter_of(description)
     on_map = OnMap(cells, converter, {each.name: 0 for each in network.matrices})
     inputs = splits.validation.inputs[:_CALIBRATION_SAMPLES]
     codes = recorded_codes(network, on_map, [inputs])
     choices = choose_ranges(cells, codes, converter, task.bits)
+    return {name: choice.range_index for name, choice in choices.items()}
+
+
+def _run(
+    start: Start, network: Network, task: Task, result: FitResult, ranges: dict[str, int]
+) -> Run:
+    request = start.request
+    settings = TrainSettings(start.epochs)
     config = RunConfig(
         task=request.which,
         bits=task.bits,
         gate=request.gate,
-        epochs=settings.epochs,
+        epochs=start.epochs,
         seed=request.seed,
         density=request.density,
-        noise=noise,
+        noise=start.noise,
         allow_digital=request.allow_digital,
-        settings={"batch": settings.batch, "rate": settings.rate},
-        ranges={name: choice.range_index for name, choice in choices.items()},
+        settings={
+            "batch": settings.batch,
+            "rate": settings.rate,
+            "digital_rate": settings.digital_rate,
+            "threads": start.threads,
+            "torch": torch.__version__,
+            "task_digest": start.digest,
+            **{
+                name: value
+                for name, value in request.as_dict().items()
+                if name not in RunConfig.model_fields and name != "which"
+            },
+        },
+        ranges=ranges,
     )
-    run = Run.of(
+    metrics = {"validation": result.validation, "test": result.test, "epoch_s": result.epoch_s}
+    if result.written is not None:
+        metrics |= {name: float(value) for name, value in result.written._asdict().items()}
+    return Run.of(
         network,
         config,
-        placement,
-        MaskSet(result.masks, placement.id, {each: chips[each].map_id for each in placement.chips}),
-        {"validation": result.validation, "test": result.test, "epoch_s": result.epoch_s},
+        start.placement,
+        MaskSet(result.masks, start.placement.id, start.map_ids),
+        metrics,
+        [record.as_dict() for record in result.history],
     )
-    return TrainedRun(run, result, network.chip_share)
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Let torch add up in the order that so many threads do."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _device(name: str) -> torch.device:
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UsageError("torch finds no CUDA device here.", "Leave out --device.")
+    return torch.device(name)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, TypeGuard
+from typing import Protocol, TypeGuard, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,15 @@ class WeightExecutor(Protocol):
 
     def weight(self, matrix: Matrix) -> Tensor:
         """Weights of a matrix, (outputs, inputs) float32, in whatever unit; a gradient may flow."""
+        ...
+
+
+@runtime_checkable
+class NoisyExecutor(WeightExecutor, Protocol):
+    """Gives weights, and says how much each conversion of them scatters."""
+
+    def variance(self, matrix: Matrix) -> Tensor | None:
+        """Variance of one conversion of each weight, (outputs, inputs) float32; None for none."""
         ...
 
 

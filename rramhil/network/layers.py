@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rramhil.network.executors import Route
+from rramhil.network.executors import NoisyExecutor, Route
 from rramhil.network.matrix import Matrix
 from rramhil.network.quantiser import Quantiser
 
@@ -70,6 +70,15 @@ class Product(nn.Module):
             raise RuntimeError("the executor in use gives no weights")
         parts = [executor.weight(matrix) for matrix in self.matrices]
         return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def variance(self) -> Tensor | None:
+        """Variance of one conversion of each weight, in the order of `weight`; None for none."""
+        executor = self.route.weights
+        if not isinstance(executor, NoisyExecutor):
+            return None
+        parts = [executor.variance(matrix) for matrix in self.matrices]
+        found = [part for part in parts if part is not None]
+        return torch.cat(found) if found else None
 
     def multiply(self, codes: Sequence[Tensor]) -> Tensor:
         """Multiply vectors (N, inputs) uint8 of each group: (N, all outputs) float32, scaled."""
@@ -158,15 +167,15 @@ class ChipConv2d(nn.Module):
         if not product.is_on_vectors:
             weight = (product.weight() * product.scale).unflatten(1, (*self.kernel_size, -1))
             padded = functional.pad(quantiser(inputs), self.padding)
-            return functional.conv2d(
-                padded,
-                weight.permute(0, 3, 1, 2),
-                self.bias,
-                self.stride,
-                0,
-                self.dilation,
-                self.groups,
-            )
+            shape = self.stride, 0, self.dilation, self.groups
+            outputs = functional.conv2d(padded, weight.permute(0, 3, 1, 2), self.bias, *shape)
+            variance = product.variance()
+            if variance is None:
+                return outputs
+            kernel = variance.unflatten(1, (*self.kernel_size, -1)).permute(0, 3, 1, 2)
+            border = float(quantiser.power(inputs.new_zeros(())))
+            power = functional.pad(quantiser.power(inputs), self.padding, value=border)
+            return outputs + _drawn(functional.conv2d(power, kernel, None, *shape)) * product.scale
         batch = inputs if inputs.dim() == 4 else inputs[None]
         pixels = quantiser.codes(batch).permute(0, 2, 3, 1)
         padded = _padded(pixels, self.padding, quantiser.zero_point)
@@ -209,17 +218,22 @@ class ChipConvTranspose2d(nn.Module):
         product.quantiser.ready(inputs)
         if not product.is_on_vectors:
             shape = (self.groups, -1, *self.kernel_size, product.matrices[0].inputs)
+            more = self.stride, self.padding, self.output_padding, self.groups, self.dilation
             kernels = (product.weight() * product.scale).reshape(shape)
-            return functional.conv_transpose2d(
+            outputs = functional.conv_transpose2d(
                 product.quantiser(inputs),
                 kernels.permute(0, 4, 1, 2, 3).flatten(0, 1),
                 self.bias,
-                self.stride,
-                self.padding,
-                self.output_padding,
-                self.groups,
-                self.dilation,
+                *more,
             )
+            variance = product.variance()
+            if variance is None:
+                return outputs
+            kernels = variance.reshape(shape).permute(0, 4, 1, 2, 3).flatten(0, 1)
+            spread = functional.conv_transpose2d(
+                product.quantiser.power(inputs), kernels, None, *more
+            )
+            return outputs + _drawn(spread) * product.scale
         batch = inputs if inputs.dim() == 4 else inputs[None]
         vectors = product.quantiser.codes(batch).permute(0, 2, 3, 1).flatten(0, 2)
         outputs = product.multiply(vectors.chunk(self.groups, dim=1))
@@ -313,8 +327,16 @@ def applied(product: Product, bias: Tensor | None) -> Callable[[Tensor], Tensor]
     quantiser = product.quantiser
     if not product.is_on_vectors:
         weight, scale = product.weight(), product.scale
-        # outputs are scaled, not weights: there are far fewer of them than weights
-        return lambda inputs: _biased(functional.linear(quantiser(inputs), weight) * scale, bias)
+        variance = product.variance()
+
+        def product_of(inputs: Tensor) -> Tensor:
+            outputs = functional.linear(quantiser(inputs), weight)
+            if variance is not None:
+                outputs = outputs + _drawn(functional.linear(quantiser.power(inputs), variance))
+            # outputs are scaled, not weights: there are far fewer of them than weights
+            return _biased(outputs * scale, bias)
+
+        return product_of
 
     def multiply(inputs: Tensor) -> Tensor:
         vectors = quantiser.codes(inputs).reshape(-1, inputs.shape[-1])
@@ -326,6 +348,11 @@ def applied(product: Product, bias: Tensor | None) -> Callable[[Tensor], Tensor]
 def group_names(name: str, groups: int) -> list[str]:
     """Names of the matrices of a convolution."""
     return [name] if groups == 1 else [f"{name}.group{number}" for number in range(groups)]
+
+
+def _drawn(variance: Tensor) -> Tensor:
+    """Normal numbers (...) float32 of a variance (...)."""
+    return torch.randn_like(variance) * variance.sqrt()
 
 
 def _biased(outputs: Tensor, bias: Tensor | None) -> Tensor:

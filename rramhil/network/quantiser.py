@@ -120,6 +120,18 @@ class Quantiser(nn.Module):
         rounded = self(values.detach())
         return (torch.round(rounded / self.step) + self.zero_point).to(torch.uint8)
 
+    @torch.no_grad()
+    def power(self, values: Tensor) -> Tensor:
+        """What the variance of a product of values (...) float32 is weighted with, (...) float32.
+
+        Each plane is a conversion of its own: the sum of 4^b over the set bits b of a code, in
+        squares of what the values are in.
+        """
+        codes = torch.arange(self.top + 1, device=values.device)
+        planes = torch.arange(self.bits, device=values.device)
+        of_code = ((codes[:, None] >> planes & 1) << 2 * planes).sum(dim=1).to(torch.float32)
+        return of_code[self.codes(values).long()] * self.step.square()
+
     def values(self, codes: Tensor) -> Tensor:
         """Values (...) float32 that codes (...) stand for."""
         return (codes.to(torch.float32) - self.zero_point) * self.step

@@ -7,14 +7,16 @@ or does not hold together. Knows no board and no task.
     state.safetensors   what stays digital: ranges, scales, biases, batch norm
     placement.json      where the matrices are
     masks.npz           which cells are let through, and the maps they were trained on
+    history.json        what was known after each epoch; runs made before there was one lack it
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -31,6 +33,7 @@ from rramhil.network.network import Network
 from rramhil.switching import GateKind, MaskSet, Placement
 
 _RUN, _STATE, _PLACEMENT, _MASKS = "run.json", "state.safetensors", "placement.json", "masks.npz"
+_HISTORY = "history.json"
 
 
 class MatrixRecord(BaseModel):
@@ -109,6 +112,8 @@ class Run:
         Such as validation and test.
     software, created : str
         Program and version; UTC, ISO 8601.
+    history : tuple of mapping
+        What was known after each epoch; empty where it was not kept.
 
     Raises
     ------
@@ -124,6 +129,7 @@ class Run:
     metrics: Mapping[str, float]
     software: str
     created: str
+    history: tuple[Mapping[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
         said = [(each.name, each.outputs, each.inputs) for each in self.matrices]
@@ -145,6 +151,7 @@ class Run:
         placement: Placement,
         masks: MaskSet,
         metrics: Mapping[str, float],
+        history: Sequence[Mapping[str, Any]] = (),
     ) -> Run:
         """Make the run of a trained network."""
         return cls(
@@ -159,6 +166,7 @@ class Run:
             metrics=dict(metrics),
             software=software_version(),
             created=utc_now(),
+            history=tuple(history),
         )
 
     def restore(self, network: Network) -> Network:
@@ -223,7 +231,7 @@ class Run:
             raise NotFound(f"There is no run {path}.")
         try:
             said = _File.model_validate_json((path / _RUN).read_bytes())
-            for name in (_STATE, _PLACEMENT, _MASKS):
+            for name in (_STATE, _PLACEMENT, _MASKS, *_with_history(said.files)):
                 if said.files.get(name) != _digest((path / name).read_bytes()):
                     raise RunError(f"{path} cannot be read as a run: its {name} was changed.")
             state = safetensors.torch.load((path / _STATE).read_bytes())
@@ -236,6 +244,7 @@ class Run:
                 metrics=said.metrics,
                 software=said.software,
                 created=said.created,
+                history=_history_in(path, said.files),
             )
         except RunError:
             raise
@@ -249,6 +258,8 @@ class Run:
         (folder / _STATE).write_bytes(safetensors.torch.save(dict(self.state)))
         self.placement.save(folder / _PLACEMENT)
         self.masks.save(folder / _MASKS)
+        text = json.dumps([dict(each) for each in self.history], indent=1)
+        (folder / _HISTORY).write_text(text + "\n", encoding="utf-8")
         said = _File(
             run=1,
             config=self.config,
@@ -257,16 +268,27 @@ class Run:
             software=self.software,
             created=self.created,
             files={
-                name: _digest((folder / name).read_bytes()) for name in (_STATE, _PLACEMENT, _MASKS)
+                name: _digest((folder / name).read_bytes())
+                for name in (_STATE, _PLACEMENT, _MASKS, _HISTORY)
             },
         )
         (folder / _RUN).write_text(said.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        for name in (_RUN, _STATE):
+        for name in (_RUN, _STATE, _HISTORY):
             sync(folder / name)
 
 
 def _records(network: Network) -> tuple[MatrixRecord, ...]:
     return tuple(MatrixRecord(**cast(dict[str, Any], vars(matrix))) for matrix in network.matrices)
+
+
+def _with_history(files: Mapping[str, str]) -> tuple[str, ...]:
+    return (_HISTORY,) if _HISTORY in files else ()
+
+
+def _history_in(path: Path, files: Mapping[str, str]) -> tuple[Mapping[str, Any], ...]:
+    return tuple(
+        each for name in _with_history(files) for each in json.loads((path / name).read_bytes())
+    )
 
 
 def _digest(content: bytes) -> str:

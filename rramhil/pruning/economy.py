@@ -23,7 +23,8 @@ class Economy:
         A bit is kept while its score has moved by no more than this since the bit was written; in
         standard deviations of the first scores, 0 or more.
     cell_pulses, run_pulses : int or None
-        Pulses that one cell, and all cells of a run together, may get; the first masks count.
+        Pulses that one cell, and all cells of a run together, may get, 0 or more; the first masks
+        count.
     every : int
         Steps between two updates of the masks, at least 1.
     off_uS : float
@@ -44,8 +45,9 @@ class Economy:
     def __post_init__(self) -> None:
         if not self.hysteresis >= 0:
             raise ValueError(f"a hysteresis is 0 or more, not {self.hysteresis}")
-        if min(self.every, *(each for each in (self.cell_pulses, self.run_pulses) if each)) < 1:
-            raise ValueError("masks are updated every step or less often, by one pulse or more")
+        budgets = [each for each in (self.cell_pulses, self.run_pulses) if each is not None]
+        if self.every < 1 or min(budgets, default=0) < 0:
+            raise ValueError("masks are updated every step or less often, and budgets are not negative")
 
 
 class Written(NamedTuple):
@@ -126,7 +128,7 @@ class HeldGates(nn.Module):
         width : float
             Its hysteresis as a difference of scores.
         """
-        is_first = not self.counts[0] and not self.pulses.any() and bool(self.written_at.isinf().all())
+        is_first = bool(self.written_at.isinf().all())
         changed = (scores >= threshold) != self.is_open
         changed &= (scores - self.written_at).abs() > width
         if economy.cell_pulses is not None:
@@ -144,7 +146,7 @@ class HeldGates(nn.Module):
 
 
 def _most_urgent(changed: Tensor, distance: Tensor, most: int) -> Tensor:
-    """Of the gates that are to change (...) bool, at most so many: the farthest from the threshold."""
+    """At most so many of the gates that are to change (...) bool: those farthest beyond."""
     if int(changed.sum()) <= most:
         return changed
     urgency = torch.where(changed, distance.abs(), -1.0).flatten()

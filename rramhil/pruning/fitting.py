@@ -62,6 +62,7 @@ def fit(
     density: float | Mapping[str, float] | None = 0.5,
     noise: float | Mapping[str, Pairs] = 0.0,
     reads: Mapping[str, Pairs] | None = None,
+    per_conversion: bool = False,
     economy: Economy | None = None,
     start: TrainState | None = None,
     reread: Reread | None = None,
@@ -77,7 +78,7 @@ def fit(
         weights, in evaluation mode, with its ranges frozen.
     pairs : mapping of str to Pairs
         Conductances in uS of every matrix.
-    gate, density, noise, reads, economy
+    gate, density, noise, reads, per_conversion, economy
         As of `SupermaskExecutor`.
     start, reread, on_epoch, on_state
         As of `train`.
@@ -88,6 +89,7 @@ def fit(
         density=density,
         noise=noise,
         reads=reads,
+        per_conversion=per_conversion,
         economy=economy,
         live=reread is not None,
         seed=settings.seed,

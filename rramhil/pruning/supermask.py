@@ -88,6 +88,9 @@ class SupermaskExecutor(nn.Module):
     reads : mapping of str to Pairs, optional
         Recorded reads in uS, (reads, outputs, inputs) each: a step sees one of them, in turn, in
         place of drawn noise.
+    per_conversion : bool
+        Noise is drawn for each product and not for each weight, as a chip's conversions have it;
+        twice the work.
     economy : Economy, optional
         Masks are written into cells, and this sparingly.
     live : bool
@@ -110,6 +113,7 @@ class SupermaskExecutor(nn.Module):
         density: float | Mapping[str, float] | None = 0.5,
         noise: float | Mapping[str, Pairs] = 0.0,
         reads: Mapping[str, Pairs] | None = None,
+        per_conversion: bool = False,
         economy: Economy | None = None,
         live: bool = False,
         seed: int = 0,
@@ -117,6 +121,7 @@ class SupermaskExecutor(nn.Module):
         super().__init__()
         self.gate: Gate = gate
         self.economy = economy
+        self.per_conversion = per_conversion
         self._turn = 0
         random = torch.Generator().manual_seed(seed)
         self._number = {name: number for number, name in enumerate(pairs)}
@@ -144,7 +149,7 @@ class SupermaskExecutor(nn.Module):
                     places=thresholds.places_of(scores.numel(), random),
                 )
             )
-        noisy = any(layer.spread_uS is not None for layer in self._each())
+        noisy = not per_conversion and any(each.spread_uS is not None for each in self._each())
         self.register_buffer("_bank", self._new_bank(random) if noisy else None, persistent=False)
         self._write()
 
@@ -154,13 +159,27 @@ class SupermaskExecutor(nn.Module):
         read = mean = layer.cells_uS
         if self.training and layer.reads_uS is not None:
             read = layer.reads_uS[self._turn % len(layer.reads_uS)]
-        elif self.training and layer.spread_uS is not None:
+        elif self.training and layer.spread_uS is not None and not self.per_conversion:
             read = torch.addcmul(mean, layer.spread_uS, self._noise(mean.shape))
         if layer.held is None:
             threshold = self._threshold(layer, scores)
             return cast(Tensor, _Gated.apply(scores, threshold, read, mean))
         off = cast(Tensor, layer.off_uS)
         return cast(Tensor, _Held.apply(scores, layer.held.is_open, read, off, mean))
+
+    @torch.no_grad()
+    def variance(self, matrix: Matrix) -> Tensor | None:
+        """Variance of one conversion of each weight in uS^2, (outputs, inputs) float32.
+
+        None where noise is drawn for each weight, and in evaluation mode.
+        """
+        layer, scores = self._of(matrix.name)
+        if not self.training or not self.per_conversion or layer.spread_uS is None:
+            return None
+        squares = layer.spread_uS.square()
+        if layer.held is not None:
+            return torch.where(layer.held.is_open, squares, 0).sum(dim=0)
+        return torch.where(scores >= self._threshold(layer, scores), squares, 0).sum(dim=0)
 
     def prepare(self, network: Network) -> None:
         """Set the digital scale of every layer of a network such that activations keep variance.

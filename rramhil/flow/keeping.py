@@ -1,0 +1,184 @@
+"""Trainings that survive an interruption: begun or continued, kept while they run, saved as runs.
+
+Owns: the order of checkpoint, training and run, what an interruption leaves, and whether a
+checkpoint belongs to the chips and the task that are there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from firmware_protocol.messages import Operation
+from rramhil.driver import Board, Description
+from rramhil.errors import Interrupted, MapFileError, NotFound, RunError
+from rramhil.flow.checkpoints import Checkpoint
+from rramhil.flow.chips import KnownChip, known_chips
+from rramhil.flow.in_the_loop import Bench
+from rramhil.flow.pricing import ENDURANCE_CYCLES
+from rramhil.flow.requests import TrainRequest
+from rramhil.flow.starts import Start, digest_of, new_network, started
+from rramhil.flow.training import TrainedRun, continue_run
+from rramhil.inference import measured_gains
+from rramhil.lab import Lab
+from rramhil.network import Network
+from rramhil.programming import pulse_of
+from rramhil.pruning import EpochRecord, TrainState, Written
+from rramhil.tasks import Splits, Task
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """A training that is ready to go on.
+
+    Attributes
+    ----------
+    checkpoint : Checkpoint
+    start : Start
+    state : TrainState or None
+        None at its very beginning.
+    network : Network
+        As it was first.
+    task : Task
+    splits : Splits
+    bench : Bench
+        The board that its chips are on.
+    """
+
+    checkpoint: Checkpoint
+    start: Start
+    state: TrainState | None
+    network: Network
+    task: Task
+    splits: Splits
+    bench: Bench
+
+    @property
+    def epochs_done(self) -> int:
+        """Epochs that need not be trained any more."""
+        return 0 if self.state is None else len(self.state.history)
+
+
+def begin_training(
+    board: Board,
+    lab: Lab,
+    sockets: tuple[int, ...],
+    request: TrainRequest,
+    task: Task,
+    splits: Splits,
+    checkpoint: Checkpoint,
+) -> Training:
+    """Measure what a training needs of chips, and write down what it starts from.
+
+    Raises
+    ------
+    NotFound
+        There is no such chip, or no map of it.
+    PlacementError, ModelRefused
+        As of `train_run`.
+    RunError
+        There is an unfinished training of that name.
+    """
+    chips = known_chips(board, lab, sockets)  # before anything is measured: one may be missing
+    network = new_network(task, splits, seed=request.seed, allow_digital=request.allow_digital)
+    chips = known_chips(board, lab, sockets, measured_gains(board))
+    start = started(request, task, splits, network, chips, board.description)
+    checkpoint.begin(start)
+    return Training(checkpoint, start, None, network, task, splits, Bench(board, lab, chips))
+
+
+def resumed_training(
+    board: Board, lab: Lab, checkpoint: Checkpoint, task: Task, splits: Splits
+) -> Training:
+    """Take an unfinished training up again.
+
+    Raises
+    ------
+    RunError
+        It is damaged, its task is another one by now, or its chips are not there.
+    """
+    start, state = checkpoint.load()
+    request = start.request
+    network = new_network(task, splits, seed=request.seed, allow_digital=request.allow_digital)
+    if digest_of(request.which, splits, network) != start.digest:
+        raise RunError(
+            f"The task {request.which} has another file, data or model than when the training "
+            f"{checkpoint.name} began.",
+            "Put it back as it was, or train anew.",
+        )
+    chips = _chips_of(start, board, lab, checkpoint.name)
+    return Training(checkpoint, start, state, network, task, splits, Bench(board, lab, chips))
+
+
+def finish_training(
+    training: Training, on_epoch: Callable[[EpochRecord], None] = lambda record: None
+) -> TrainedRun:
+    """Train to the end and save the run; what is kept on the way is removed then.
+
+    Raises
+    ------
+    Interrupted
+        By the user; the training is kept, and the sentence says how to go on.
+    """
+    checkpoint, start = training.checkpoint, training.start
+    try:
+        trained = continue_run(
+            start,
+            training.network,
+            training.task,
+            training.splits,
+            training.bench.board.description,
+            state=training.state,
+            bench=training.bench,
+            on_epoch=on_epoch,
+            on_state=checkpoint.keep,
+        )
+    except (KeyboardInterrupt, Interrupted) as interrupt:
+        checkpoint.flush()
+        raise Interrupted(
+            f"Stopped by the user after {checkpoint.epochs_kept} of {start.epochs} epochs.",
+            f"`rramhil train {start.request.which} --resume {checkpoint.name}` goes on from there.",
+        ) from interrupt
+    except Exception:
+        if not checkpoint.epochs_kept:
+            checkpoint.remove()
+        raise
+    trained.run.save(checkpoint.run_path)
+    checkpoint.remove()
+    return trained
+
+
+def pulse_price(written: Written, description: Description) -> dict[str, Any]:
+    """What masks took that were written by pulses: counts, energy at most, and life of a cell."""
+    counts = {Operation.RESET: written.first + written.resets, Operation.SET: written.sets}
+    energy_j = 0.0
+    for operation, count in counts.items():
+        if operation in description.envelopes:
+            pulse = pulse_of(operation, description)
+            energy_j += count * pulse.amplitude_v * pulse.compliance_a * pulse.width_ns * 1e-9
+    return {
+        "reset_pulses": counts[Operation.RESET],
+        "set_pulses": counts[Operation.SET],
+        "most_of_a_cell": written.most,
+        "energy_j": energy_j,
+        # a cycle is a RESET and a SET
+        "endurance_used": written.most / 2 / ENDURANCE_CYCLES,
+    }
+
+
+def _chips_of(start: Start, board: Board, lab: Lab, name: str) -> Mapping[int, KnownChip]:
+    """The chips that a training began with, which must sit in their sockets."""
+    for number, map_id in start.map_ids.items():
+        serial = board.chip(number).serial
+        try:
+            began_with = lab.maps.find(map_id).info.chip_serial
+        except (NotFound, MapFileError):
+            began_with = "of an unknown map"
+        if began_with != serial:
+            raise RunError(
+                f"The training {name} began with chip {began_with} in socket {number}, where "
+                f"{serial} is now.",
+                "Put it back, or train anew.",
+            )
+    return known_chips(board, lab, start.placement.chips)

@@ -1,0 +1,152 @@
+"""What a training is asked for, as a value that checks itself.
+
+Owns: which options there are and which contradict each other. Does nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
+
+from rramhil.errors import UsageError
+from rramhil.pruning import Economy
+from rramhil.switching import GateKind
+
+NoiseSource = Literal["map", "cells", "reads", "conversions"]
+
+OFF_uS = 1.0
+"""What a cell conducts after a RESET, until it is measured. Source: assumed."""
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """How to train.
+
+    Attributes
+    ----------
+    which : str
+        The task, as `rramhil.tasks.load` takes it.
+    gate : "pair" or "cell"
+    epochs : int or None
+        None for the task's own.
+    density : float or None
+        Share of gates that are open, above 0 and up to 1; None where a threshold decides.
+    seed : int
+    overlay : bool
+        Let matrices share cells under different gates.
+    allow_digital : bool
+        Leave modules with weights that no matrix stands for as they are.
+    device : str
+        Where torch computes: cpu or cuda.
+    noise : "map", "cells", "reads" or "conversions"
+        Read noise while training: one relative figure for all cells, each cell's own, the recorded
+        reads of the map in turn, or one relative figure for every conversion on its own.
+    map : "own" or "flat"
+        Train on the cells of the chips, or on the mean of them alone, for any chip.
+    by : "gate" or "reset"
+        How masks get into the chip: by gates, or by pulses, which change it.
+    hysteresis : float
+        By reset: as of `Economy`.
+    pulse_budget, cell_pulses : int or None
+        By reset: pulses of the whole training, and of one cell.
+    in_the_loop : int or None
+        Read the chip anew every so many steps; by reset, write the masks into it before.
+
+    Raises
+    ------
+    UsageError
+        If a number is out of its range, or options contradict each other.
+    """
+
+    which: str
+    gate: GateKind = "cell"
+    epochs: int | None = None
+    density: float | None = 0.5
+    seed: int = 0
+    overlay: bool = False
+    allow_digital: bool = False
+    device: str = "cpu"
+    noise: NoiseSource = "map"
+    map: Literal["own", "flat"] = "own"
+    by: Literal["gate", "reset"] = "gate"
+    hysteresis: float = 0.0
+    pulse_budget: int | None = None
+    cell_pulses: int | None = None
+    in_the_loop: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.density is not None and not 0 < self.density <= 1:
+            raise UsageError(f"A density is above 0 and at most 1, not {self.density:g}.")
+        if self.epochs is not None and self.epochs < 1:
+            raise UsageError(f"{self.epochs} epochs train nothing.")
+        if not self.hysteresis >= 0:
+            raise UsageError(f"A hysteresis is 0 or more, not {self.hysteresis:g}.")
+        for name, allowed in _CHOICES.items():
+            if getattr(self, name) not in allowed:
+                raise UsageError(
+                    f"There is no {name} {getattr(self, name)!r}.",
+                    f"Write --{name} {' or '.join(allowed)}.",
+                )
+        for name in ("pulse_budget", "cell_pulses", "in_the_loop"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UsageError(f"--{name.replace('_', '-')} is 1 or more, not {value}.")
+        self._refuse_contradictions()
+
+    @property
+    def economy(self) -> Economy | None:
+        """How sparingly masks are written; None where they are gates."""
+        if self.by == "gate":
+            return None
+        return Economy(
+            hysteresis=self.hysteresis,
+            cell_pulses=self.cell_pulses,
+            run_pulses=self.pulse_budget,
+            every=self.in_the_loop or 1,
+            off_uS=OFF_uS,
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, said: Mapping[str, Any]) -> TrainRequest:
+        """Make it of what `as_dict` gave.
+
+        Raises
+        ------
+        TypeError
+            If there is something else in it.
+        """
+        return cls(**said)
+
+    def differences(self, other: TrainRequest) -> list[str]:
+        """Names of what two requests do not have in common."""
+        names = [field.name for field in fields(self)]
+        return [name for name in names if getattr(self, name) != getattr(other, name)]
+
+    def _refuse_contradictions(self) -> None:
+        economical = self.hysteresis or self.pulse_budget or self.cell_pulses
+        if self.by == "gate" and economical:
+            raise UsageError(
+                "Gates take no pulses, so there is nothing to save.", "Add --by reset, or leave it."
+            )
+        if self.by == "reset" and self.overlay:
+            raise UsageError("Layers that share cells cannot be pruned by RESET.")
+        if self.map == "flat" and self.gate == "pair":
+            raise UsageError(
+                "A pair of two equal cells has no weight, so a flat map cannot be gated by pairs.",
+                "Write --gate cell.",
+            )
+        if self.map == "flat" and (self.in_the_loop or self.noise in ("cells", "reads")):
+            raise UsageError("A flat map has no cells to measure.", "Write --map own.")
+
+
+_CHOICES = {
+    "noise": ("map", "cells", "reads", "conversions"),
+    "map": ("own", "flat"),
+    "by": ("gate", "reset"),
+    "device": ("cpu", "cuda"),
+}
