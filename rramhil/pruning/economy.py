@@ -47,7 +47,9 @@ class Economy:
             raise ValueError(f"a hysteresis is 0 or more, not {self.hysteresis}")
         budgets = [each for each in (self.cell_pulses, self.run_pulses) if each is not None]
         if self.every < 1 or min(budgets, default=0) < 0:
-            raise ValueError("masks are updated every step or less often, and budgets are not negative")
+            raise ValueError(
+                "masks are updated every step or less often, and budgets are not negative"
+            )
 
 
 class Written(NamedTuple):
