@@ -7,10 +7,13 @@ Owns the supermask executor and the one trainer. Knows no board, no wire and no 
     economy     masks that are written by pulses: hysteresis, budgets, counts
     records     settings and outcome of a training, and what it says after each epoch
     state       where a training stands, to go on from there
+    codebook    another one, whose rows share gate patterns, for short schedules
+    reading     what the two share: noise, and the first scales
     training    epochs, seeds, the choice of the epoch; for any weight executor
     fitting     train masks for a task
 """
 
+from rramhil.pruning.codebook import CodebookExecutor
 from rramhil.pruning.economy import Economy, Written
 from rramhil.pruning.fitting import FitResult, fit
 from rramhil.pruning.records import EpochRecord, Outcome, Reread, TrainSettings
@@ -19,6 +22,7 @@ from rramhil.pruning.supermask import SupermaskExecutor
 from rramhil.pruning.training import evaluate, train
 
 __all__ = [
+    "CodebookExecutor",
     "Economy",
     "EpochRecord",
     "FitResult",

@@ -2,9 +2,17 @@
 
 Computes only; nothing here talks to a board. `placement` and `packer` say where weights sit,
 `masks` which of them are let through, `compiler` in which steps the board does it, `cost` at what
-price, `predict` what it should answer, `verify` whether it does; `reset` is the alternative.
+price, `predict` what it should answer, `verify` whether it does; `budget` deals steps to masks that
+are still to be learnt; `reset` is the alternative.
 """
 
+from rramhil.switching.budget import (
+    TileRows,
+    TileSteps,
+    deal_steps,
+    sample_steps,
+    tile_rows,
+)
 from rramhil.switching.compiler import (
     Bounds,
     CompiledTile,
@@ -67,10 +75,13 @@ __all__ = [
     "Schedule",
     "Step",
     "Tile",
+    "TileRows",
+    "TileSteps",
     "Verification",
     "Work",
     "compile_masks",
     "compile_tile",
+    "deal_steps",
     "energy_model",
     "expected",
     "expected_of_samples",
@@ -81,7 +92,9 @@ __all__ = [
     "reset_price",
     "row_schedule",
     "row_sums",
+    "sample_steps",
     "table_text",
+    "tile_rows",
     "total_bounds",
     "verify",
 ]

@@ -1,0 +1,63 @@
+"""What executors over conductances share: noise of reads while training, and the first scales.
+
+Owns neither scores nor gates.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from rramhil.network import Matrix, Network
+
+_BANK = 1 << 20
+"""Random numbers kept for read noise; a step takes a random stretch of them."""
+
+
+class NoiseBank(nn.Module):
+    """Standard normal numbers, a random stretch at a time: fresh ones would cost more than a step.
+
+    Parameters
+    ----------
+    largest : int
+        Numbers that are taken at once, at most.
+    random : torch.Generator
+        Of the numbers; where a stretch begins is one of torch's own random numbers.
+    """
+
+    numbers: Tensor
+
+    def __init__(self, largest: int, random: torch.Generator) -> None:
+        super().__init__()
+        numbers = torch.randn(max(_BANK, 2 * largest), generator=random)
+        self.register_buffer("numbers", numbers, persistent=False)
+
+    def draw(self, shape: torch.Size) -> Tensor:
+        """Numbers in a shape."""
+        count = shape.numel()
+        # of torch's own random numbers, which the trainer seeds for each epoch
+        at = int(torch.randint(len(self.numbers) - count + 1, ()))
+        return self.numbers[at : at + count].view(shape)
+
+
+@torch.no_grad()
+def keep_variance(network: Network, weight: Callable[[Matrix], Tensor]) -> None:
+    """Set the digital scale of every layer of a network such that activations keep variance.
+
+    Behind a rectifier half of the variance is lost, so a layer doubles it; the two products of an
+    RNN share that.
+
+    Parameters
+    ----------
+    weight : callable
+        Gives a matrix's weights, (outputs, inputs) float32, without noise.
+    """
+    for layer in network.layers():
+        products = layer.products()
+        for product in products:
+            squares = [weight(each).square().mean() for each in product.matrices]
+            power = torch.stack(squares).mean() * product.matrices[0].inputs
+            product.unit.copy_(math.sqrt(2 / len(products)) / power.clamp(min=1e-12).sqrt())
