@@ -6,8 +6,9 @@ promise that compiled masks take no more steps than each tile was dealt. Knows n
     w = G+ p - G- q              p, q: patterns of the tile, picked by the plus and the minus row
 
 A step has one pattern and samples one row on each ADC channel. So no two rows on one channel pick
-the same pattern, and each pattern is one step. The score of a pattern's bit gets the gradients of
-the cells of all rows that picked it.
+the same pattern, and each pattern is one step. Where a tile has fewer steps than rows on a channel,
+its last outputs pick none and stay closed. The score of a pattern's bit gets the gradients of the
+cells of all rows that picked it.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from rramhil.pruning import thresholds
 from rramhil.pruning.reading import NoiseBank, keep_variance
 from rramhil.switching import Mask, TileSteps
 
+BoolArray = npt.NDArray[np.bool_]
 Int64Array = npt.NDArray[np.int64]
 
 _FIRST_SPREAD = 0.1
@@ -56,7 +58,7 @@ class CodebookExecutor(nn.Module):
     Raises
     ------
     ValueError
-        If the density is not 0 to 1, or a tile has too few steps for its rows.
+        If the density is not 0 to 1.
     """
 
     def __init__(
@@ -143,6 +145,8 @@ class CodebookExecutor(nn.Module):
 def pick_patterns(channel: Int64Array, patterns: int, random: np.random.Generator) -> Int64Array:
     """Let rows pick patterns at random, every pattern as often as any other, to within one.
 
+    Outputs pick in their order; one that finds no pattern left on its channels goes without.
+
     Parameters
     ----------
     channel : (outputs, 2) int64
@@ -151,26 +155,31 @@ def pick_patterns(channel: Int64Array, patterns: int, random: np.random.Generato
     Returns
     -------
     (2, outputs) int64
-        For the plus and the minus rows, 0 to patterns - 1; different for all rows on a channel.
-
-    Raises
-    ------
-    ValueError
-        If a channel has more rows than there are patterns.
+        For the plus and the minus rows, 0 to patterns - 1, different for all rows on a channel; or
+        `patterns` for none.
     """
+    is_in = _with_room(channel, patterns).T.ravel()
     rows = channel.T.ravel()
-    fullest = int(np.bincount(rows).max())
-    if fullest > patterns:
-        raise ValueError(f"{fullest} rows on one channel cannot pick from {patterns} patterns")
-    picks = np.empty_like(rows)
+    picks = np.full_like(rows, patterns)
     times = np.zeros(patterns, dtype=np.int64)
     for each in np.unique(rows):
-        mine = np.flatnonzero(rows == each)
+        mine = np.flatnonzero((rows == each) & is_in)
         order = random.permutation(patterns)
         rarest = order[np.argsort(times[order], kind="stable")][: len(mine)]
         picks[mine] = random.permutation(rarest)
         times[rarest] += 1
     return picks.reshape(2, -1)
+
+
+def _with_room(channel: Int64Array, patterns: int) -> BoolArray:
+    """Whether each output's rows find patterns left, (outputs, 2) bool: both rows or neither."""
+    is_in = np.zeros(channel.shape, dtype=np.bool_)
+    taken = np.zeros(int(channel.max()) + 1, dtype=np.int64)
+    for output, pair in enumerate(channel):
+        after = taken + np.bincount(pair, minlength=len(taken))
+        if after.max() <= patterns:
+            is_in[output], taken = True, after
+    return is_in
 
 
 class _Matrix(nn.Module):
@@ -220,7 +229,9 @@ def _spread(parts: Sequence[_Part], like: Tensor) -> Tensor:
     """Gates of all cells of a matrix, (2, outputs, inputs) bool."""
     gates = torch.zeros_like(like, dtype=torch.bool)
     for part in parts:
-        gates[:, part.outputs, part.inputs] = part.is_open[part.picks]
+        # those that pick none find a closed pattern
+        patterns = nn.functional.pad(part.is_open, (0, 0, 0, 1))
+        gates[:, part.outputs, part.inputs] = patterns[part.picks]
     return gates
 
 
@@ -244,5 +255,6 @@ class _Shared(torch.autograd.Function):
         pushes: list[Tensor] = []
         for (outputs, inputs, picks), shape in zip(ctx.parts, ctx.shapes, strict=True):
             rows = felt[:, outputs, inputs].reshape(-1, shape[1])
-            pushes.append(felt.new_zeros(shape).index_add_(0, picks.flatten(), rows))
+            sums = felt.new_zeros(shape[0] + 1, shape[1]).index_add_(0, picks.flatten(), rows)
+            pushes.append(sums[:-1])
         return None, None, None, *pushes

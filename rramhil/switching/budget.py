@@ -4,8 +4,8 @@ Owns: the channels on which a tile's rows sit, the fewest and the most steps tha
 and how a budget for a whole network is dealt to its tiles. Knows neither masks nor training.
 
 A tile with S steps has S gate patterns, each of which any rows may use that sit on different
-channels. S is at least the number of rows on the fullest channel: the steps that the tile takes
-without a mask. With as many steps as rows each row has a pattern of its own.
+channels. Without a mask it takes as many steps as there are rows on the fullest channel; with fewer
+some rows are left out. With as many steps as rows each row has a pattern of its own.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ from rramhil.errors import UsageError
 from rramhil.switching.placement import Placement
 
 Int64Array = npt.NDArray[np.int64]
+
+_KEPT = 0.75
+"""Share of its outputs that a matrix keeps at least, where steps are dear."""
 
 
 class TileRows(NamedTuple):
@@ -42,6 +45,11 @@ class TileRows(NamedTuple):
     channel: Int64Array
 
     @property
+    def cells(self) -> int:
+        """Cells of the tile."""
+        return self.channel.size * self.width
+
+    @property
     def width(self) -> int:
         """Inputs of the tile."""
         return self.inputs.stop - self.inputs.start
@@ -58,7 +66,7 @@ class TileRows(NamedTuple):
 
 
 class TileSteps(NamedTuple):
-    """A tile's rows and the steps that they may take."""
+    """A tile's rows and the steps that they may take; with fewer than `fewest`, not all of them."""
 
     rows: TileRows
     steps: int
@@ -78,47 +86,74 @@ def deal_steps(
 ) -> tuple[TileSteps, ...]:
     """Deal a budget of steps to tiles.
 
-    Each tile gets what it takes without a mask. The rest goes step by step to where it is worth
-    most: a step more makes the patterns of a tile finer, by a share that falls as they become more,
-    for all of its cells, at the price of a step for each vector of a sample.
+    Each tile gets what it takes without a mask; a matrix that multiplies several vectors a sample,
+    and is not the last one, three quarters of that: it may go without a quarter of its outputs. The
+    rest goes step by step to where a step is worth most for its price, which is one for each vector
+    of a sample:
+
+    - rows that were left out bring their cells, and a share of those of the next matrix;
+    - a further pattern makes those of all cells of the tile finer, the less the more there are.
 
     Parameters
     ----------
+    tiles : sequence of TileRows
+        In the network's order.
     vectors : mapping of str to int
         Input vectors of a sample, by matrix.
     budget : float
-        Steps of a sample, relative to what it takes without masks; at least 1, or infinite.
+        Steps of a sample, relative to what it takes without masks.
 
     Raises
     ------
     UsageError
-        If the budget is below 1.
+        If the budget cannot be met, with the smallest one that can.
     """
-    if not budget >= 1:
+    prices = [max(1, vectors[tile.matrix]) for tile in tiles]
+    dense = sum(tile.fewest * price for tile, price in zip(tiles, prices, strict=True))
+    last = tiles[-1].matrix
+    steps = [
+        math.ceil(_KEPT * tile.fewest) if price > 1 and tile.matrix != last else tile.fewest
+        for tile, price in zip(tiles, prices, strict=True)
+    ]
+    least = sample_steps(map(TileSteps, tiles, steps), vectors)
+    left = budget * dense - least
+    if not left >= 0:
         raise UsageError(
             f"A budget of {budget:g} times the dense schedule's steps cannot be met.",
-            "Rows on one channel take a step each; give 1 or more.",
+            f"Rows on one channel take a step each; give {math.ceil(100 * least / dense) / 100:g} "
+            "or more.",
         )
-    steps = [tile.fewest for tile in tiles]
-    left = (budget - 1) * sample_steps(map(TileSteps, tiles, steps), vectors)
+    followed = _followed(tiles)
 
     def offer(number: int) -> tuple[float, int]:
-        tile = tiles[number]
-        gain = math.log1p(1 / steps[number]) * tile.channel.size * tile.width
-        return -gain / max(1, vectors[tile.matrix]), number
+        tile, now = tiles[number], steps[number]
+        if now < tile.fewest:
+            gain = (1 + followed[tile.matrix]) / tile.fewest
+        else:
+            gain = math.log1p(1 / now)
+        return -gain * tile.cells / prices[number], number
 
     offers = [offer(number) for number, tile in enumerate(tiles) if steps[number] < tile.most]
     heapq.heapify(offers)
     while offers:
         _, number = heapq.heappop(offers)
-        price = max(1, vectors[tiles[number].matrix])
-        if price > left:
+        if prices[number] > left:
             continue  # it never fits again
-        left -= price
+        left -= prices[number]
         steps[number] += 1
         if steps[number] < tiles[number].most:
             heapq.heappush(offers, offer(number))
     return tuple(map(TileSteps, tiles, steps))
+
+
+def _followed(tiles: Sequence[TileRows]) -> dict[str, float]:
+    """Cells of the next matrix, relative to those of each; 0 for the last."""
+    cells: dict[str, int] = {}
+    for tile in tiles:
+        cells[tile.matrix] = cells.get(tile.matrix, 0) + tile.cells
+    sizes = list(cells.values())
+    following = [*sizes[1:], 0]
+    return {name: after / own for name, own, after in zip(cells, sizes, following, strict=True)}
 
 
 def sample_steps(tiles: Iterable[TileSteps], vectors: Mapping[str, int]) -> int:

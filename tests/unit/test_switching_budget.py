@@ -44,9 +44,9 @@ def test_a_budget_is_kept_and_no_affordable_step_is_left(network, budget: float)
     dense = sum(tile.fewest * vectors[tile.matrix] for tile in tiles)
     dealt = deal_steps(tiles, vectors, budget)
     spent = sample_steps(dealt, vectors)
-    assert dense <= spent <= budget * dense + 1e-6
+    assert spent <= budget * dense + 1e-6
     for tile in dealt:
-        assert tile.rows.fewest <= tile.steps <= tile.rows.most
+        assert 0.75 * tile.rows.fewest <= tile.steps <= tile.rows.most
         if tile.steps < tile.rows.most:
             assert spent + vectors[tile.rows.matrix] > budget * dense - 1e-6
     assert dealt == deal_steps(tiles, vectors, budget)
@@ -69,6 +69,25 @@ def test_the_fewest_steps_are_those_that_the_compiler_takes_without_a_mask():
     assert sample_steps(dealt, {"a": 1, "b": 1}) == bounds.steps == bounds.dense
 
 
+def test_only_matrices_of_many_vectors_go_without_outputs_and_never_the_last_one():
+    matrices = [MatrixShape(name, 64, 100) for name in ("conv", "once", "last")]
+    tiles = tile_rows(pack(matrices, MACRO))
+    conv, once, last = deal_steps(tiles, {"conv": 100, "once": 1, "last": 50}, 0.9)
+    assert 12 <= conv.steps < conv.rows.fewest == 16
+    assert min(once.steps, last.steps) >= 16
+
+
+def test_outputs_come_back_when_the_budget_allows():
+    matrices = [
+        MatrixShape("conv", 64, 9),
+        MatrixShape("next", 16, 576),
+        MatrixShape("last", 10, 64),
+    ]
+    tiles = tile_rows(pack(matrices, MACRO))
+    dealt = deal_steps(tiles, {"conv": 144, "next": 100, "last": 1}, 2.0)
+    assert all(tile.steps >= tile.rows.fewest for tile in dealt)
+
+
 def test_steps_go_to_where_a_sample_needs_few_vectors():
     matrices = [MatrixShape("many", 64, 100), MatrixShape("once", 64, 100)]
     tiles = tile_rows(pack(matrices, MACRO))
@@ -78,7 +97,7 @@ def test_steps_go_to_where_a_sample_needs_few_vectors():
 
 
 @pytest.mark.parametrize("budget", [0.99, -1.0, math.nan])
-def test_a_budget_below_the_dense_schedule_is_refused(budget: float):
+def test_a_budget_that_cannot_be_met_is_refused_with_the_smallest_one(budget: float):
     tiles = tile_rows(pack([MatrixShape("a", 13, 20)], MACRO))
-    with pytest.raises(UsageError, match=f"{budget:g}"):
+    with pytest.raises(UsageError, match=rf"{budget:g} times.*give 1 or more"):
         deal_steps(tiles, {"a": 1}, budget)
