@@ -88,16 +88,18 @@ def load_task(which: str, lab_root: Path) -> tuple[Task, Splits]:
     return task, task.data(data_root(lab_root))
 
 
-def parse_gate(text: str) -> str:
-    """Return "pair" or "cell".
+def parse_gate(text: str, *, codebook: bool = False) -> str:
+    """Return "pair" or "cell", or "codebook" where that is possible.
 
     Raises
     ------
     UsageError
         It is neither.
     """
-    if text not in ("pair", "cell"):
-        raise UsageError(f"There is no gating by {text!r}.", "Write --gate pair or --gate cell.")
+    kinds = ("pair", "cell", "codebook") if codebook else ("pair", "cell")
+    if text not in kinds:
+        said = " or ".join(f"--gate {kind}" for kind in kinds)
+        raise UsageError(f"There is no gating by {text!r}.", f"Write {said}.")
     return text
 
 

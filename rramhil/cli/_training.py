@@ -27,6 +27,23 @@ NameArgument = Annotated[
     str | None,
     typer.Argument(metavar="[NAME]", help="With --resume: which unfinished training."),
 ]
+TrainGateOption = Annotated[
+    str,
+    typer.Option(
+        "--gate",
+        metavar="KIND",
+        help="cell: each cell of a pair is gated on its own (the default); pair: both together; "
+        "codebook: by cells, within a budget of steps.",
+    ),
+]
+StepsOption = Annotated[
+    float | None,
+    typer.Option(
+        "--steps",
+        metavar="BUDGET",
+        help="By codebook: steps of a sample, relative to no mask at all; else 1.25.",
+    ),
+]
 EpochsOption = Annotated[
     int | None,
     typer.Option("--epochs", metavar="N", min=1, help="Passes over the data; else the task's own."),

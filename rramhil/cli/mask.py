@@ -1,4 +1,4 @@
-"""`rramhil mask`: what the masks of a run cost on a board, loading them, proving them."""
+"""`rramhil mask`: what masks cost on a board, for a run or for a task; loading, proving them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rramhil.cli import pareto as _pareto
 from rramhil.cli._networks import (
     AllowDigitalOption,
     ByOption,
@@ -37,6 +38,8 @@ app = new_app(
     "Masks of a trained run as gate schedules: price them, load them, verify them.\n\nA run is "
     "named by its folder, by its name in the lab, or by its task: the newest one of it."
 )
+
+app.command("pareto", epilog=_pareto.EPILOG)(_pareto.pareto)
 
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run, or its task.")]
 

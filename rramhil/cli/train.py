@@ -10,7 +10,6 @@ from rramhil.cli._networks import (
     AllowDigitalOption,
     ChipsOption,
     DensityOption,
-    GateOption,
     OverlayOption,
     listed,
 )
@@ -37,9 +36,11 @@ from rramhil.cli._training import (
     ResumeOption,
     RunOption,
     SeedOption,
+    StepsOption,
     TaskArgument,
     TensorBoardOption,
     ThresholdOption,
+    TrainGateOption,
     refuse_contradictions,
     refuse_new_name,
     tensorboard,
@@ -66,6 +67,7 @@ _MAPS_TOLD = 4
     epilog=examples(
         "rramhil train digits --chip 0",
         "rramhil train digits --gate pair --epochs 40 --seed 1 --json",
+        "rramhil train digits --gate codebook --steps 1.25",
         "rramhil train my_task.py:task --chips 0-3 --run wide",
         "rramhil train digits --resume",
         "rramhil train digits --by reset --hysteresis 1 --in-the-loop 50",
@@ -77,7 +79,8 @@ def train(
     name: NameArgument = None,
     chip: ChipOption = 0,
     chips: ChipsOption = None,
-    gate: GateOption = "cell",
+    gate: TrainGateOption = "cell",
+    steps: StepsOption = None,
     epochs: EpochsOption = None,
     density: DensityOption = 0.5,
     free_density: ThresholdOption = False,
@@ -120,7 +123,8 @@ def train(
 
     request = TrainRequest(
         which=task,
-        gate=parse_gate(gate),  # type: ignore[arg-type]
+        gate=parse_gate(gate, codebook=True),  # type: ignore[arg-type]
+        steps=steps,
         epochs=epochs,
         density=None if free_density else density,
         seed=seed,
@@ -235,10 +239,11 @@ def _epoch(record: EpochRecord, metric: str) -> str:
 
 
 def _facts(trained: TrainedRun, training: Training) -> dict[str, Any]:
-    from rramhil.flow import pulse_price
+    from rramhil.flow import count_steps, pulse_price
 
     result, run = trained.result, trained.run
     path, task, request = training.checkpoint.run_path, training.task, training.start.request
+    count = count_steps(run)
     facts = {
         "task": run.config.task,
         "gate": run.config.gate,
@@ -254,6 +259,8 @@ def _facts(trained: TrainedRun, training: Training) -> dict[str, Any]:
         "run": str(path),
         "maps": {str(chip): each for chip, each in run.masks.map_ids.items()},
         "epoch_s": result.epoch_s,
+        "steps": count.steps,
+        "dense_steps": count.dense,
         "chip_share": trained.share.weights,
         "chip_share_multiplications": trained.share.multiplications,
         "device": request.device,
@@ -282,6 +289,11 @@ def _print(facts: dict[str, Any]) -> None:
             f"{facts['best_epoch']} of {facts['epochs']}",
         ),
         ("on the chip", chip_share(facts)),
+        (
+            "steps",
+            f"{facts['steps']:,} a sample, {facts['steps'] / facts['dense_steps']:.3g} times the "
+            "dense schedule",
+        ),
         *([("by RESET", _by_reset(facts["by_reset"]))] if "by_reset" in facts else []),
         ("map", maps or "none: for any chip"),
         ("time", f"{facts['epoch_s']:.3f} s an epoch"),

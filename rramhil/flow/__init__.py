@@ -11,6 +11,7 @@ nothing itself: whoever wants to watch passes a `Progress`. Needs the extra `tra
     in_the_loop  fresh conductances while masks are learnt
     keeping    trainings that survive an interruption
     pricing    what a run costs on a board, before anything is applied
+    trading    accuracy against steps, over several runs
     runs       the runs that a lab keeps
     inferring  a run on the chip, beside what map and software say
     resetting  masks pulsed into the cells, in place of gates
@@ -44,6 +45,7 @@ from rramhil.flow.resetting import (
 )
 from rramhil.flow.runs import find_run, newest_run, run_folder, write_report
 from rramhil.flow.starts import Start, digest_of, new_network, started
+from rramhil.flow.trading import StepCount, Trade, count_steps, draw_trades, trade_steps
 from rramhil.flow.training import TrainedRun, continue_run, train_run
 
 __all__ = [
@@ -55,13 +57,17 @@ __all__ = [
     "Plan",
     "ResetPruned",
     "Start",
+    "StepCount",
+    "Trade",
     "TrainRequest",
     "TrainedRun",
     "Training",
     "apply_run",
     "begin_training",
     "continue_run",
+    "count_steps",
     "digest_of",
+    "draw_trades",
     "find_run",
     "find_unfinished",
     "finish_training",
@@ -84,6 +90,7 @@ __all__ = [
     "resumed_training",
     "run_folder",
     "started",
+    "trade_steps",
     "train_run",
     "write_report",
 ]

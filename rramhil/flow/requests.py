@@ -27,7 +27,7 @@ class TrainRequest:
     ----------
     which : str
         The task, as `rramhil.tasks.load` takes it.
-    gate : "pair" or "cell"
+    gate : "pair", "cell" or "codebook"
     epochs : int or None
         None for the task's own.
     density : float or None
@@ -52,6 +52,9 @@ class TrainRequest:
         By reset: pulses of the whole training, and of one cell.
     in_the_loop : int or None
         Read the chip anew every so many steps; by reset, write the masks into it before.
+    steps : float or None
+        By codebook: the most steps of a sample, relative to what it takes without masks; None for
+        1.25.
 
     Raises
     ------
@@ -60,7 +63,7 @@ class TrainRequest:
     """
 
     which: str
-    gate: GateKind = "cell"
+    gate: GateKind | Literal["codebook"] = "cell"
     epochs: int | None = None
     density: float | None = 0.5
     seed: int = 0
@@ -74,6 +77,7 @@ class TrainRequest:
     pulse_budget: int | None = None
     cell_pulses: int | None = None
     in_the_loop: int | None = None
+    steps: float | None = None
 
     def __post_init__(self) -> None:
         if self.density is not None and not 0 < self.density <= 1:
@@ -92,7 +96,10 @@ class TrainRequest:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"--{name.replace('_', '-')} is 1 or more, not {value}.")
+        if self.steps is not None and not self.steps > 0:
+            raise UsageError(f"A budget of steps is above 0, not {self.steps:g}.")
         self._refuse_contradictions()
+        self._refuse_for_codebooks()
 
     @property
     def economy(self) -> Economy | None:
@@ -142,6 +149,19 @@ class TrainRequest:
             )
         if self.map == "flat" and (self.in_the_loop or self.noise in ("cells", "reads")):
             raise UsageError("A flat map has no cells to measure.", "Write --map own.")
+
+    def _refuse_for_codebooks(self) -> None:
+        if self.gate != "codebook":
+            if self.steps is not None:
+                raise UsageError(
+                    f"A budget of steps is for codebooks, not for gating by {self.gate}.",
+                    "Write --gate codebook.",
+                )
+        elif self.by == "reset" or self.in_the_loop or self.noise in ("reads", "conversions"):
+            raise UsageError(
+                "A codebook is trained for gates, on the map as it is, with noise of its cells.",
+                "Leave --by, --in-the-loop and --noise, or write --gate cell.",
+            )
 
 
 _CHOICES = {

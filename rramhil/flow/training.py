@@ -23,10 +23,13 @@ from rramhil.flow.starts import Start, new_network, started
 from rramhil.inference import OnMap, cells_of, choose_ranges, converter_of, recorded_codes
 from rramhil.network import Network, Run, RunConfig, Share
 from rramhil.pruning import EpochRecord, FitResult, TrainSettings, TrainState, fit
-from rramhil.switching import MaskSet
+from rramhil.switching import MaskSet, deal_steps, tile_rows
 from rramhil.tasks import Splits, Task
 
 _CALIBRATION_SAMPLES = 128
+
+STEPS = 1.25
+"""Steps of a sample by codebook, unless told otherwise, relative to what it takes without masks."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,13 +116,17 @@ def continue_run(
         raise UsageError("A training in the loop needs its board.")
     network.to(_device(request.device))
     reread = None if bench is None else bench.reread(start, network)
+    gate = request.gate
+    if gate == "codebook":
+        vectors = {each.name: each.vectors for each in network.matrices}
+        gate = deal_steps(tile_rows(start.placement), vectors, request.steps or STEPS)
     with _threads(start.threads):
         result = fit(
             network,
             task,
             splits,
             start.pairs(network),
-            gate=request.gate,
+            gate=gate,
             settings=settings,
             density=request.density,
             noise=start.spread(network),

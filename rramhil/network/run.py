@@ -56,7 +56,8 @@ class RunConfig(BaseModel):
     task : str
         As `rramhil.tasks.load` takes it.
     bits : int
-    gate : "pair" or "cell"
+    gate : "pair", "cell" or "codebook"
+        The last one's masks gate cells.
     epochs, seed : int
     density : float or None
         Share of gates that were to be open; None where a threshold decided.
@@ -74,7 +75,7 @@ class RunConfig(BaseModel):
 
     task: str
     bits: int
-    gate: GateKind
+    gate: GateKind | Literal["codebook"]
     epochs: int
     seed: int
     density: float | None = None

@@ -6,17 +6,18 @@ epoch, test data are used once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean
 
 from rramhil.network import Network, Pairs
+from rramhil.pruning.codebook import CodebookExecutor
 from rramhil.pruning.economy import Economy, Written
 from rramhil.pruning.records import EpochRecord, Reread, TrainSettings
 from rramhil.pruning.state import TrainState
 from rramhil.pruning.supermask import Gate, SupermaskExecutor
 from rramhil.pruning.training import evaluate, train
-from rramhil.switching import Mask
+from rramhil.switching import Mask, TileSteps
 from rramhil.tasks import Splits, Task
 
 
@@ -57,7 +58,7 @@ def fit(
     splits: Splits,
     pairs: Mapping[str, Pairs],
     *,
-    gate: Gate,
+    gate: Gate | Sequence[TileSteps],
     settings: TrainSettings,
     density: float | Mapping[str, float] | None = 0.5,
     noise: float | Mapping[str, Pairs] = 0.0,
@@ -78,22 +79,37 @@ def fit(
         weights, in evaluation mode, with its ranges frozen.
     pairs : mapping of str to Pairs
         Conductances in uS of every matrix.
-    gate, density, noise, reads, per_conversion, economy
-        As of `SupermaskExecutor`.
+    gate : "pair", "cell", or sequence of TileSteps
+        By pairs, by cells, or by cells with a codebook for every tile, see `CodebookExecutor`.
+    density, noise, reads, per_conversion, economy
+        As of `SupermaskExecutor`; a codebook has one density for all, and none of the last three.
     start, reread, on_epoch, on_state
         As of `train`.
+
+    Raises
+    ------
+    ValueError
+        If a codebook is asked for what it has not.
     """
-    executor = SupermaskExecutor(
-        pairs,
-        gate,
-        density=density,
-        noise=noise,
-        reads=reads,
-        per_conversion=per_conversion,
-        economy=economy,
-        live=reread is not None,
-        seed=settings.seed,
-    )
+    executor: SupermaskExecutor | CodebookExecutor
+    if isinstance(gate, str):
+        executor = SupermaskExecutor(
+            pairs,
+            gate,
+            density=density,
+            noise=noise,
+            reads=reads,
+            per_conversion=per_conversion,
+            economy=economy,
+            live=reread is not None,
+            seed=settings.seed,
+        )
+    elif isinstance(density, Mapping):
+        raise ValueError("a codebook has one density for all matrices")
+    elif reads is not None or per_conversion or economy is not None or reread is not None:
+        raise ValueError("a codebook has no recorded reads, no pulses and no loop")
+    else:
+        executor = CodebookExecutor(pairs, gate, density=density, noise=noise, seed=settings.seed)
     executor.to(next(network.parameters()).device)
     executor.prepare(network)
     outcome = train(
@@ -117,5 +133,5 @@ def fit(
         test=evaluate(network, task, splits.test),
         density=sum(mask.density * mask.plus.size for mask in masks.values()) / cells,
         epoch_s=mean(record.seconds for record in outcome.history),
-        written=executor.written,
+        written=getattr(executor, "written", None),
     )

@@ -1,0 +1,182 @@
+"""`rramhil mask pareto`: a task trained under several budgets of steps; accuracy against steps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rramhil.cli._networks import AllowDigitalOption, ChipsOption, DensityOption, OverlayOption
+from rramhil.cli._options import (
+    BoardOption,
+    ChipOption,
+    DebugOption,
+    JsonOption,
+    LabOption,
+    examples,
+)
+
+if TYPE_CHECKING:
+    from rramhil.flow import Trade
+
+EPILOG = examples(
+    "rramhil mask pareto digits --chip 0",
+    "rramhil mask pareto fashion-mnist --steps 1,1.25,2 --epochs 8 --png steps.png --json",
+)
+
+_BUDGETS = "1,1.25,2,4,free"
+_FREE = "free"
+
+
+def pareto(
+    task: Annotated[str, typer.Argument(metavar="TASK", help="A task, as `train` takes it.")],
+    chip: ChipOption = 0,
+    chips: ChipsOption = None,
+    steps: Annotated[
+        str,
+        typer.Option(
+            "--steps",
+            metavar="BUDGETS",
+            help="Steps of a sample relative to the dense schedule, and free for none.",
+        ),
+    ] = _BUDGETS,
+    epochs: Annotated[
+        int | None,
+        typer.Option("--epochs", metavar="N", min=1, help="Of each training; else the task's own."),
+    ] = None,
+    density: DensityOption = 0.5,
+    seed: Annotated[
+        int, typer.Option("--seed", metavar="N", min=0, help="Of all that is drawn.")
+    ] = 0,
+    overlay: OverlayOption = False,
+    allow_digital: AllowDigitalOption = False,
+    png: Annotated[
+        Path | None, typer.Option("--png", metavar="FILE", help="Draw the table into this file.")
+    ] = None,
+    board: BoardOption = None,
+    lab: LabOption = None,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Train a task under several budgets of steps: what a short schedule costs in accuracy.
+
+    Each budget is trained by codebook, with the same seed and epochs; free is cell gating. Nothing
+    is fired, and no run is kept: `train --gate codebook --steps N` keeps one.
+    """
+    from rramhil.cli._boards import controlled_board, find_settings, opened_lab
+    from rramhil.cli._networks import load_task, need_extra, parse_chips
+    from rramhil.cli._output import note, print_json
+    from rramhil.cli._progress import Bars
+
+    need_extra()
+    budgets = parse_budgets(steps)
+    from rramhil.flow import TrainedRun, TrainRequest, known_chips, trade_steps, train_run
+    from rramhil.inference import measured_gains
+
+    requests = {
+        budget: TrainRequest(
+            which=task,
+            gate="cell" if budget is None else "codebook",
+            steps=budget,
+            epochs=epochs,
+            density=density,
+            seed=seed,
+            overlay=overlay,
+            allow_digital=allow_digital,
+        )
+        for budget in budgets
+    }
+    settings = find_settings(board, lab)
+    found, splits = load_task(task, settings.lab)
+    with opened_lab(settings) as kept, controlled_board(settings) as opened:
+        sockets = parse_chips(chips, chip, opened.identity.chips)
+        known_chips(opened, kept, sockets)  # before anything is measured: one may be missing
+        known = known_chips(opened, kept, sockets, measured_gains(opened))
+        description = opened.description
+    with Bars() as bars:
+
+        def trained(budget: float | None) -> TrainedRun:
+            bars.phase(f"steps {_named(budget)}", epochs or found.epochs, "epochs")
+            return train_run(
+                requests[budget],
+                found,
+                splits,
+                known,
+                description,
+                on_epoch=lambda record: bars.advance(1, 0),
+            )
+
+        trades = trade_steps(trained, budgets)
+    if png is not None:
+        _draw(trades, png, f"{task}, {epochs or found.epochs} epochs", found.metric_name)
+    if as_json:
+        print_json(
+            {
+                "task": task,
+                "epochs": epochs or found.epochs,
+                "seed": seed,
+                "metric": found.metric_name,
+                "trades": [trade.as_dict() for trade in trades],
+                "png": png,
+            }
+        )
+        return
+    _print(trades, found.metric_name)
+    if png is not None:
+        note(f"Picture: {png}")
+
+
+def parse_budgets(text: str) -> tuple[float | None, ...]:
+    """Budgets of `--steps`, None for free.
+
+    Raises
+    ------
+    UsageError
+        It is no list of them, or names one twice.
+    """
+    from rramhil.errors import UsageError
+
+    budgets: list[float | None] = []
+    for part in text.split(","):
+        try:
+            budgets.append(None if part.strip() == _FREE else float(part))
+        except ValueError:
+            raise UsageError(
+                f"{part.strip()!r} is no budget of steps.", f"Write --steps {_BUDGETS}."
+            ) from None
+    if len(set(budgets)) < len(budgets):
+        raise UsageError(f"{text!r} names a budget twice.", f"Write --steps {_BUDGETS}.")
+    return tuple(budgets)
+
+
+def _named(budget: float | None) -> str:
+    return _FREE if budget is None else f"{budget:g}"
+
+
+def _print(trades: tuple[Trade, ...], metric: str) -> None:
+    from rramhil.cli._output import print_table
+
+    titles = (">budget", ">steps", ">x dense", f">validation {metric}", f">test {metric}", ">epoch")
+    rows = [
+        (
+            _named(trade.budget),
+            f"{trade.count.steps:,}",
+            f"{trade.count.ratio:.3f}",
+            f"{trade.validation:.2%}",
+            f"{trade.test:.2%}",
+            f"{trade.epoch_s:.3g} s",
+        )
+        for trade in trades
+    ]
+    print_table(titles, rows)
+
+
+def _draw(trades: tuple[Trade, ...], png: Path, title: str, metric: str) -> None:
+    from rramhil.errors import UsageError
+    from rramhil.flow import draw_trades
+
+    try:
+        draw_trades(trades, png, title, metric)
+    except OSError as error:
+        raise UsageError(f"{png} cannot be written: {error.strerror or error}.") from error

@@ -1,0 +1,126 @@
+"""Accuracy against steps: what a shorter schedule costs a task.
+
+Owns: the table of one task, trained under several budgets of steps and freely, and its picture.
+How a run is trained is the caller's business. Touches no board.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rramhil.flow.pricing import ranges_of
+from rramhil.flow.training import TrainedRun
+from rramhil.network import Run
+from rramhil.switching import compile_masks
+
+
+class StepCount(NamedTuple):
+    """Steps of a sample.
+
+    Attributes
+    ----------
+    steps, dense : int
+        Of a run's masks, compiled; and without masks.
+    """
+
+    steps: int
+    dense: int
+
+    @property
+    def ratio(self) -> float:
+        """Steps, relative to what a sample takes without masks."""
+        return self.steps / max(1, self.dense)
+
+
+class Trade(NamedTuple):
+    """What came of one budget.
+
+    Attributes
+    ----------
+    budget : float or None
+        Relative to the dense schedule's steps; None for cells that are gated freely.
+    count : StepCount
+    validation, test : float
+        The task's metric, on the map, without noise.
+    epoch_s : float
+    """
+
+    budget: float | None
+    count: StepCount
+    validation: float
+    test: float
+    epoch_s: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return {
+            "budget": self.budget,
+            "steps": self.count.steps,
+            "dense": self.count.dense,
+            "ratio": self.count.ratio,
+            "validation": self.validation,
+            "test": self.test,
+            "epoch_s": self.epoch_s,
+        }
+
+
+def count_steps(run: Run) -> StepCount:
+    """Compile a run's masks and count the steps of a sample."""
+    vectors = {each.name: max(1, each.vectors) for each in run.matrices}
+    compiled = compile_masks(run.placement, run.masks.masks, ranges_of(run))
+    return StepCount(
+        sum(vectors[part.tile.matrix] * part.bounds.steps for part in compiled),
+        sum(vectors[part.tile.matrix] * part.bounds.dense for part in compiled),
+    )
+
+
+def trade_steps(
+    train: Callable[[float | None], TrainedRun],
+    budgets: Iterable[float | None],
+    on_trade: Callable[[Trade], None] = lambda trade: None,
+) -> tuple[Trade, ...]:
+    """Train under each budget, with all else equal.
+
+    Parameters
+    ----------
+    train : callable
+        Takes a budget, or None for cells that are gated freely.
+    on_trade : callable
+        Told after each.
+    """
+    trades: list[Trade] = []
+    for budget in budgets:
+        trained = train(budget)
+        result = trained.result
+        count = count_steps(trained.run)
+        trades.append(Trade(budget, count, result.validation, result.test, result.epoch_s))
+        on_trade(trades[-1])
+    return tuple(trades)
+
+
+def draw_trades(trades: Iterable[Trade], path: Path, title: str, metric: str) -> None:
+    """Draw test and validation metric over steps as a PNG; matplotlib is loaded only here."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    points = sorted(trades, key=lambda trade: trade.count.ratio)
+    ratios = [trade.count.ratio for trade in points]
+    figure: Any = Figure(figsize=(6, 4), dpi=110, facecolor="white", layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    axes.plot(ratios, [trade.test for trade in points], "o-", label="test")
+    axes.plot(ratios, [trade.validation for trade in points], "s--", label="validation")
+    for trade in points:
+        if trade.budget is None:
+            axes.annotate(
+                "free", (trade.count.ratio, trade.test), (0, -14), textcoords="offset points"
+            )
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(ratios, [f"{ratio:.3g}" for ratio in ratios])
+    axes.set_xlabel("steps of a sample, relative to the dense schedule")
+    axes.set_ylabel(metric)
+    axes.set_title(title, loc="left", fontsize=10)
+    axes.legend(frameon=False)
+    figure.savefig(path, format="png", metadata={"Software": None})
