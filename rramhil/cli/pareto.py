@@ -161,8 +161,8 @@ def _print(trades: tuple[Trade, ...], metric: str) -> None:
     rows = [
         (
             _named(trade.budget),
-            f"{trade.count.steps:,}",
-            f"{trade.count.ratio:.3f}",
+            f"{trade.taken.steps:,}",
+            f"{trade.taken.ratio:.3f}",
             f"{trade.validation:.2%}",
             f"{trade.test:.2%}",
             f"{trade.epoch_s:.3g} s",

@@ -41,14 +41,14 @@ class Trade(NamedTuple):
     ----------
     budget : float or None
         Relative to the dense schedule's steps; None for cells that are gated freely.
-    count : StepCount
+    taken : StepCount
     validation, test : float
         The task's metric, on the map, without noise.
     epoch_s : float
     """
 
     budget: float | None
-    count: StepCount
+    taken: StepCount
     validation: float
     test: float
     epoch_s: float
@@ -57,9 +57,9 @@ class Trade(NamedTuple):
         """Plain values, ready for JSON."""
         return {
             "budget": self.budget,
-            "steps": self.count.steps,
-            "dense": self.count.dense,
-            "ratio": self.count.ratio,
+            "steps": self.taken.steps,
+            "dense": self.taken.dense,
+            "ratio": self.taken.ratio,
             "validation": self.validation,
             "test": self.test,
             "epoch_s": self.epoch_s,
@@ -94,8 +94,8 @@ def trade_steps(
     for budget in budgets:
         trained = train(budget)
         result = trained.result
-        count = count_steps(trained.run)
-        trades.append(Trade(budget, count, result.validation, result.test, result.epoch_s))
+        taken = count_steps(trained.run)
+        trades.append(Trade(budget, taken, result.validation, result.test, result.epoch_s))
         on_trade(trades[-1])
     return tuple(trades)
 
@@ -105,8 +105,8 @@ def draw_trades(trades: Iterable[Trade], path: Path, title: str, metric: str) ->
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    points = sorted(trades, key=lambda trade: trade.count.ratio)
-    ratios = [trade.count.ratio for trade in points]
+    points = sorted(trades, key=lambda trade: trade.taken.ratio)
+    ratios = [trade.taken.ratio for trade in points]
     figure: Any = Figure(figsize=(6, 4), dpi=110, facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
@@ -115,7 +115,7 @@ def draw_trades(trades: Iterable[Trade], path: Path, title: str, metric: str) ->
     for trade in points:
         if trade.budget is None:
             axes.annotate(
-                "free", (trade.count.ratio, trade.test), (0, -14), textcoords="offset points"
+                "free", (trade.taken.ratio, trade.test), (0, -14), textcoords="offset points"
             )
     axes.set_xscale("log", base=2)
     axes.set_xticks(ratios, [f"{ratio:.3g}" for ratio in ratios])

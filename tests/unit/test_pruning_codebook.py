@@ -13,13 +13,12 @@ from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
 from rramhil.network import Matrix, Pairs, convert, plan, weights_of  # noqa: E402
-from rramhil.pruning import CodebookExecutor, TrainSettings, train  # noqa: E402
+from rramhil.pruning import CodebookExecutor, TrainSettings, fit  # noqa: E402
 from rramhil.pruning.codebook import pick_patterns  # noqa: E402
 from rramhil.switching import (  # noqa: E402
     Geometry,
     MatrixShape,
     Placement,
-    TileSteps,
     compile_masks,
     deal_steps,
     pack,
@@ -183,7 +182,7 @@ def test_a_density_beyond_zero_to_one_is_refused(density: float):
 # --- digits -------------------------------------------------------------------------------------
 
 
-def test_digits_are_learnt_at_the_price_of_the_dense_schedule():
+def test_digits_are_learnt_within_a_budget():
     task = load("digits")
     splits: Splits = task.data(Path())
     torch.manual_seed(0)
@@ -193,11 +192,19 @@ def test_digits_are_learnt_at_the_price_of_the_dense_schedule():
     pairs = {each.name: weights_of({0: map_uS}, placement, each) for each in network.matrices}
     vectors = {each.name: each.vectors for each in network.matrices}
     dealt = deal_steps(tile_rows(placement), vectors, 1.25)
-    executor = CodebookExecutor(pairs, dealt, noise=0.02)
-    executor.prepare(network)
-    outcome = train(network, executor, task, splits, TrainSettings(5))
-    assert outcome.validation > 0.8
-    steps = sum(part.bounds.steps for part in compile_masks(placement, executor.masks(), 0))
+    result = fit(network, task, splits, pairs, gate=dealt, settings=TrainSettings(5), noise=0.02)
+    assert result.validation > 0.8
+    assert result.density == pytest.approx(0.5, abs=0.02)
+    steps = sum(part.bounds.steps for part in compile_masks(placement, result.masks, 0))
     dense = sum(tile.rows.fewest for tile in dealt)
     assert steps <= sample_steps(dealt, vectors) <= 1.25 * dense
-    assert isinstance(dealt[0], TileSteps)
+    with pytest.raises(ValueError, match="one density"):
+        fit(
+            network,
+            task,
+            splits,
+            pairs,
+            gate=dealt,
+            settings=TrainSettings(1),
+            density=dict.fromkeys(pairs, 0.5),
+        )
