@@ -23,14 +23,11 @@ from torch import Tensor, nn
 
 from rramhil.network import Matrix, Network, Pairs
 from rramhil.pruning import thresholds
-from rramhil.pruning.reading import NoiseBank, keep_variance
+from rramhil.pruning.reading import FIRST_SPREAD, NoiseBank, keep_variance
 from rramhil.switching import Mask, TileSteps
 
 BoolArray = npt.NDArray[np.bool_]
 Int64Array = npt.NDArray[np.int64]
-
-_FIRST_SPREAD = 0.1
-"""Standard deviation of the first scores; learning rates are relative to it."""
 
 
 class CodebookExecutor(nn.Module):
@@ -84,7 +81,7 @@ class CodebookExecutor(nn.Module):
         )
         self._tiles = nn.ModuleList(_Tile(tile, picking, random) for tile in tiles)
         self.scores = nn.ParameterList(
-            nn.Parameter(_FIRST_SPREAD * torch.randn(tile.steps, tile.rows.width, generator=random))
+            nn.Parameter(FIRST_SPREAD * torch.randn(tile.steps, tile.rows.width, generator=random))
             for tile in tiles
         )
         self._bank = NoiseBank(max(2 * pair.plus.numel() for pair in pairs.values()), random)

@@ -1,6 +1,6 @@
-"""What executors over conductances share: noise of reads while training, and the first scales.
+"""What executors over conductances share: noise of reads in training, first scales and scores.
 
-Owns neither scores nor gates.
+Owns no scores and no gates.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from rramhil.network import Matrix, Network
 
+FIRST_SPREAD = 0.1
+"""Standard deviation of the first scores; learning rates are relative to it."""
 _BANK = 1 << 20
 """Random numbers kept for read noise; a step takes a random stretch of them."""
 
