@@ -18,7 +18,7 @@ from rramhil.errors import NotFound, RunError  # noqa: E402
 from rramhil.network import Network, Run, RunConfig, convert, plan, weights_of  # noqa: E402
 from rramhil.switching import Geometry, Mask, MaskSet  # noqa: E402
 
-FILES = ["run.json", "state.safetensors", "placement.json", "masks.npz"]
+FILES = ["run.json", "state.safetensors", "placement.json", "masks.npz", "history.json"]
 
 
 def network(hidden: int = 5, kind: type[nn.Module] = nn.BatchNorm1d) -> Network:
