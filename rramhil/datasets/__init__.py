@@ -9,10 +9,13 @@ torch: files go in, numpy arrays come out. Nothing is read that was not verified
     verify      their checksums
     images      idx files of FashionMNIST
     speech      spoken digits, and mel bands of them
+    retina      photographs of the retina; needs the extra `train`
+    phantom     drawn ones
 """
 
 from rramhil.datasets.folder import data_root
 from rramhil.datasets.images import UInt8Array, read_fashion_mnist
+from rramhil.datasets.phantom import draw_vessels
 from rramhil.datasets.registry import DataSet, data_set, data_sets
 from rramhil.datasets.speech import mel_bands, read_fsdd, read_fsdd_features
 from rramhil.datasets.verify import verified
@@ -23,6 +26,7 @@ __all__ = [
     "data_root",
     "data_set",
     "data_sets",
+    "draw_vessels",
     "mel_bands",
     "read_fashion_mnist",
     "read_fsdd",

@@ -80,7 +80,9 @@ def _prefix(tree: Tree, wanted: DataSet, place: Path) -> str:
             if "/".join(parts[cut:]) in wanted.sha256:
                 begins["".join(f"{part}/" for part in parts[:cut])] += 1
     if not begins:
-        raise _refused(wanted, place, f"none of its files, such as {next(iter(wanted.sha256))}")
+        raise _refused(
+            wanted, place, f"it has none of its files, such as {next(iter(wanted.sha256))}"
+        )
     return begins.most_common(1)[0][0]
 
 

@@ -111,7 +111,7 @@ def continue_run(
         There is no such device, or no bench for a training in the loop.
     """
     request = start.request
-    settings = TrainSettings(start.epochs, seed=request.seed)
+    settings = TrainSettings(start.epochs, batch=task.batch, seed=request.seed)
     if request.in_the_loop is not None and bench is None:
         raise UsageError("A training in the loop needs its board.")
     network.to(_device(request.device))
@@ -170,7 +170,7 @@ def _run(
     start: Start, network: Network, task: Task, result: FitResult, ranges: dict[str, int]
 ) -> Run:
     request = start.request
-    settings = TrainSettings(start.epochs)
+    settings = TrainSettings(start.epochs, batch=task.batch)
     config = RunConfig(
         task=request.which,
         bits=task.bits,

@@ -19,6 +19,9 @@ _BUILT_IN = {
     "fashion-mnist": ("fashion_mnist", "task"),
     "spoken-digits": ("spoken_digits", "task"),
     "spoken-digits-official": ("spoken_digits", "official_task"),
+    "retina-vessels": ("retina_vessels", "task"),
+    "retina-vessels-drive": ("retina_vessels", "drive_task"),
+    "retina-phantom": ("retina_vessels", "phantom_task"),
 }
 """Each built-in task: its module, and its name there."""
 

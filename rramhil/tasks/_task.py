@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -53,6 +53,10 @@ class Task:
         Of every layer's inputs, 1 to 8.
     epochs : int
         Passes over the training data.
+    batch : int
+        Samples of a training step, at least 2.
+    also : mapping of str to callable
+        Further metrics that are reported, by name; they choose nothing.
     """
 
     name: str
@@ -63,3 +67,12 @@ class Task:
     metric_name: str
     bits: int
     epochs: int
+    batch: int = 64
+    also: Mapping[str, Callable[[Tensor, Tensor], float]] = field(default_factory=dict)
+
+    def measured(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
+        """Every metric by its name, the one that counts first."""
+        return {
+            name: metric(outputs, targets)
+            for name, metric in ((self.metric_name, self.metric), *self.also.items())
+        }

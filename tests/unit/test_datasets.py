@@ -13,7 +13,9 @@ import pytest
 
 from rramhil.datasets import data_root, data_set, data_sets, mel_bands
 from rramhil.datasets.images import read_idx
+from rramhil.datasets.phantom import draw_vessels
 from rramhil.datasets.registry import DataSet
+from rramhil.datasets.retina import draw_phantom, read_chase_db1, read_drive
 from rramhil.datasets.trees import opened
 from rramhil.datasets.verify import matching, verified
 from rramhil.errors import DataError, NotFound
@@ -94,7 +96,7 @@ def test_files_are_found_wherever_they_begin(packed: Path) -> None:
         ({"a/two.txt": b"twO"}, "a/two.txt is not the published file"),
         ({"a/two.txt": None}, "a/two.txt is missing"),
         ({"a/three.txt": b""}, "a/three.txt does not belong to it"),
-        (dict.fromkeys(FILES) | {"b": b""}, "none of its files, such as a/one.txt"),
+        (dict.fromkeys(FILES) | {"b": b""}, "it has none of its files, such as a/one.txt"),
     ],
 )
 def test_one_file_changed_missing_or_surplus_is_refused_by_name(
@@ -161,3 +163,35 @@ def test_mel_bands_say_when_and_how_high_not_how_loud() -> None:
     assert 8 <= features[1].max(axis=0).argmax() <= 12, "0.2 s to 0.3 s, a column every 25 ms"
     np.testing.assert_allclose(features[2], features[1], atol=0.05)
     assert features[3, :, 6:].max() == 0, "0.1 s of sound, then nothing"
+
+
+def test_files_in_the_layout_of_drive_are_read_as_drawn() -> None:
+    training, test = draw_phantom()
+    assert (training.green.shape, test.green.shape) == ((10, 96, 96), (5, 96, 96))
+    random = np.random.default_rng(5)
+    images, vessels = zip(*(draw_vessels(random, 96) for _ in range(15)), strict=True)
+    for part, at in ((test, slice(0, 5)), (training, slice(5, 15))):
+        fields = part.fields
+        assert (part.vessels == np.stack(vessels[at]) & fields).all()
+        assert (part.green == (255 * np.stack(images[at])).astype(np.uint8) * fields).all()
+        assert 0.6 < fields.mean() < 0.8
+
+
+def test_chase_db1_is_read_with_its_fields_of_view(data_root: Path) -> None:
+    training, test = read_chase_db1(data_root)
+    assert (training.green.shape, test.green.shape) == ((20, 960, 999), (8, 960, 999))
+    fields = np.concatenate([training.fields, test.fields])
+    assert fields.mean(axis=(1, 2)).min() > 0.64
+    assert fields.mean(axis=(1, 2)).max() < 0.72
+    vessels = np.concatenate([training.vessels, test.vessels])
+    assert vessels.mean() == pytest.approx(0.0693, abs=1e-4)
+    assert (vessels & ~fields).sum() < 2e-3 * vessels.sum(), "few are drawn where it is black"
+
+
+def test_a_folder_of_drive_with_one_changed_file_is_refused(tmp_path: Path) -> None:
+    place = tmp_path / "drive" / "DRIVE"
+    for name in data_set("drive").sha256:
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / name).write_bytes(b"not the photograph")
+    with pytest.raises(DataError, match=r"test/1st_manual/01_manual1\.gif is not the published"):
+        read_drive(tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,13 @@ MATRICES = {
     "spoken-digits": SPOKEN,
     "spoken-digits-official": SPOKEN,
 }
+UNET = [
+    *[(24, 9), (24, 216), (48, 216), (48, 432), (96, 432), (96, 864)],
+    *[(192, 864), (192, 1728), (376, 1728), (376, 3384)],
+    *[(96, 48), (192, 96), (384, 192), (768, 376)],
+    *[(24, 432), (24, 216), (48, 864), (48, 432), (96, 1728), (96, 864), (192, 3456), (192, 1728)],
+    (1, 24),
+]
 INPUTS = {
     "fashion-mnist": (1, 14, 14),
     "spoken-digits": (1, 23, 20),
@@ -39,12 +47,26 @@ def test_the_network_is_the_papers(name: str) -> None:
     assert network.chip_share.weights == 1.0
 
 
+@pytest.mark.parametrize("name", ["retina-vessels", "retina-vessels-drive"])
+def test_the_unet_has_the_size_of_the_papers(name: str) -> None:
+    task = load(name)
+    inputs = torch.rand(1, 1, 32, 48)
+    model = task.model().eval()
+    assert model(inputs).shape == inputs.shape
+    network = convert(model, task.bits, example_input=inputs)
+    assert [(each.outputs, each.inputs) for each in network.matrices] == UNET
+    assert sum(each.outputs * each.inputs for each in network.matrices) == 4_288_176
+    assert network.chip_share.weights == 1.0
+
+
 @pytest.mark.parametrize(
     ("name", "command"),
     [
         ("fashion-mnist", "data fetch fashion-mnist`"),
         ("spoken-digits", "data add fsdd-features PATH`"),
         ("spoken-digits-official", "data fetch fsdd`"),
+        ("retina-vessels", "data fetch chase-db1`"),
+        ("retina-vessels-drive", "data add drive PATH`"),
     ],
 )
 def test_data_that_are_absent_are_not_found_and_the_next_step_brings_them(
@@ -58,6 +80,7 @@ def test_data_that_are_absent_are_not_found_and_the_next_step_brings_them(
 def read_twice(task: Task, root: Path) -> Splits:
     """The splits of a task, after checks that all tasks must pass."""
     splits, again = task.data(root), task.data(root)
+    assert task.batch <= len(splits.train.inputs)
     for one, two in zip(splits, again, strict=True):
         assert torch.equal(one.inputs, two.inputs)
         assert torch.equal(one.targets, two.targets)
@@ -104,3 +127,46 @@ def test_spoken_digits_are_split_as_their_owners_do(data_root: Path) -> None:
     assert torch.equal(
         splits.test.targets, torch.tensor([int(each) for each in read.digits[read.takes < 5]])
     )
+
+
+def check_retina(splits: Splits) -> None:
+    """What holds for all retinas: targets, dark vessels, parts that share no photograph."""
+    for part in splits:
+        assert part.inputs.shape == part.targets.shape
+        assert part.targets.unique().tolist() == [-1, 0, 1]
+        assert 0.05 < (part.targets == 1).sum() / (part.targets >= 0).sum() < 0.2
+        darkness = 1 - part.inputs
+        assert darkness[part.targets == 1].mean() > darkness[part.targets == 0].mean() + 0.1
+        assert (part.inputs[part.targets < 0] == 0.5).all()
+    whole = [each.numpy().tobytes() for part in splits[1:] for each in part.inputs]
+    assert len(set(whole)) == len(whole)
+
+
+def test_the_phantom_stands_for_photographs(tmp_path: Path) -> None:
+    splits = read_twice(load("retina-phantom"), tmp_path)
+    check_retina(splits)
+    assert [tuple(part.inputs.shape) for part in splits] == [
+        (128, 1, 32, 32),
+        (2, 1, 96, 96),
+        (5, 1, 96, 96),
+    ]
+    assert not list(tmp_path.iterdir())
+
+
+def test_chase_db1_is_split_by_persons(data_root: Path) -> None:
+    splits = load("retina-vessels").data(data_root)
+    check_retina(splits)
+    assert [len(part.inputs) for part in splits] == [1024, 4, 8]
+    assert splits.train.inputs.shape[1:] == (1, 128, 128)
+    assert splits.test.inputs.shape[1:] == splits.validation.inputs.shape[1:] == (1, 480, 512)
+
+
+def test_pixels_outside_the_field_of_view_are_not_counted() -> None:
+    task = load("retina-phantom")
+    targets = torch.tensor([[1.0, 0.0, 0.0, -1.0]])
+    right, changed = torch.tensor([[2.0, -2.0, 0.0, 9.0]]), torch.tensor([[2.0, -2.0, 0.0, -9.0]])
+    assert task.measured(right, targets) == {"ROC AUC": 1.0, "PR AUC": 1.0}
+    assert task.measured(-right, targets)["ROC AUC"] == 0.0
+    assert task.loss(right, targets) == task.loss(changed, targets)
+    each = (math.log1p(math.exp(-2)), math.log1p(math.exp(-2)), math.log(2))
+    assert float(task.loss(right, targets)) == pytest.approx(sum(each) / 3)
