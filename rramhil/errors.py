@@ -121,6 +121,12 @@ class LinkLost(RramhilError):
     exit_code = 8
 
 
+class DownloadFailed(RramhilError):
+    """No address of a data set could be reached, or each connection broke."""
+
+    exit_code = 8
+
+
 class Interrupted(RramhilError):
     """The user stopped the work; the board was left safe."""
 

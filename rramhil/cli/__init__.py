@@ -18,6 +18,7 @@ COMMANDS = {
     "read": ("rramhil.cli.read", "Measure cells, once or as a time series"),
     "pulse": ("rramhil.cli.pulse", "Switch chosen cells on or off: set, reset"),
     "map": ("rramhil.cli.maps", "Conductance maps: list, show, compare, import, export"),
+    "data": ("rramhil.cli.data", "Data sets of the tasks: list, fetch, add"),
     "train": ("rramhil.cli.train", "Learn which cells of a chip a network keeps"),
     "mask": ("rramhil.cli.mask", "Masks of a run: price them, apply them, verify them"),
     "infer": ("rramhil.cli.infer", "Run a trained network on the chip"),
