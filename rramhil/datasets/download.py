@@ -68,10 +68,12 @@ def fetch(
     if not wanted.downloads:
         raise UsageError(f"The data set {wanted.name} cannot be fetched.", wanted.how_to_get)
     folder = root / wanted.folder
+    missing = [each for each in wanted.downloads if not _is_there(wanted, each, folder)]
+    if not missing:
+        return ()  # also where the folder may only be read
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / ".fetching.lock", timeout=0):
-            missing = [each for each in wanted.downloads if not _is_there(wanted, each, folder)]
             for each in missing:
                 _fetch_one(wanted, each, folder, tell)
     except Timeout:

@@ -68,7 +68,7 @@ class Task:
     bits: int
     epochs: int
     batch: int = 64
-    also: Mapping[str, Callable[[Tensor, Tensor], float]] = field(default_factory=dict)
+    also: Mapping[str, Callable[[Tensor, Tensor], float]] = field(default_factory=dict, hash=False)
 
     def measured(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
         """Every metric by its name, the one that counts first."""
