@@ -9,6 +9,7 @@ nothing itself: whoever wants to watch passes a `Progress`. Needs the extra `tra
     training   a task and maps become a run
     checkpoints  trainings that are under way, and going on with one
     in_the_loop  fresh conductances while masks are learnt
+    kept_gains gains by which maps are corrected, measured once
     keeping    trainings that survive an interruption
     pricing    what a run costs on a board, before anything is applied
     trading    accuracy against steps, over several runs
@@ -35,6 +36,7 @@ from rramhil.flow.keeping import (
     pulse_price,
     resumed_training,
 )
+from rramhil.flow.kept_gains import chips_with_gains
 from rramhil.flow.pricing import Plan, plan_run, plan_task
 from rramhil.flow.requests import TrainRequest
 from rramhil.flow.resetting import (
@@ -64,6 +66,7 @@ __all__ = [
     "Training",
     "apply_run",
     "begin_training",
+    "chips_with_gains",
     "continue_run",
     "count_steps",
     "digest_of",

@@ -16,11 +16,11 @@ from rramhil.errors import Interrupted, MapFileError, NotFound, RunError
 from rramhil.flow.checkpoints import Checkpoint
 from rramhil.flow.chips import KnownChip, known_chips
 from rramhil.flow.in_the_loop import Bench
+from rramhil.flow.kept_gains import chips_with_gains
 from rramhil.flow.pricing import ENDURANCE_CYCLES
 from rramhil.flow.requests import TrainRequest
 from rramhil.flow.starts import Start, digest_of, new_network, started
 from rramhil.flow.training import TrainedRun, continue_run
-from rramhil.inference import measured_gains
 from rramhil.lab import Lab
 from rramhil.network import Network
 from rramhil.programming import pulse_of
@@ -82,7 +82,7 @@ def begin_training(
     """
     chips = known_chips(board, lab, sockets)  # before anything is measured: one may be missing
     network = new_network(task, splits, seed=request.seed, allow_digital=request.allow_digital)
-    chips = known_chips(board, lab, sockets, measured_gains(board))
+    chips = chips_with_gains(board, lab, chips)
     start = started(request, task, splits, network, chips, board.description)
     checkpoint.begin(start)
     return Training(checkpoint, start, None, network, task, splits, Bench(board, lab, chips))

@@ -21,7 +21,8 @@ class Economy:
     ----------
     hysteresis : float
         A bit is kept while its score has moved by no more than this since the bit was written; in
-        standard deviations of the first scores, 0 or more.
+        standard deviations of the first scores, 0 or more. It shrinks with the learning rate, as
+        the jitter of scores does: in the end masks are what scores ask for.
     cell_pulses, run_pulses : int or None
         Pulses that one cell, and all cells of a run together, may get, 0 or more; the first masks
         count.

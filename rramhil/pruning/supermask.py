@@ -197,17 +197,19 @@ class SupermaskExecutor(nn.Module):
                 product.unit.copy_(math.sqrt(2 / len(products)) / power.clamp(min=1e-12).sqrt())
         self.train(was_training)
 
-    def before_step(self, number: int) -> None:
+    def before_step(self, number: int, pace: float) -> None:
         """Take the next recorded read, and write masks anew where it is their turn.
 
         Parameters
         ----------
         number : int
             Of the step, from 0 at the very beginning of training.
+        pace : float
+            Learning rate, as a share of the first one.
         """
         self._turn = number
         if self.economy is not None and number and number % self.economy.every == 0:
-            self._write()
+            self._write(pace)
 
     @torch.no_grad()
     def masks(self) -> dict[str, Mask]:
@@ -273,7 +275,7 @@ class SupermaskExecutor(nn.Module):
         spreads = torch.hypot(*spread)[None] if is_pair else torch.stack([*spread])
         return spreads if bool(spreads.any()) else None
 
-    def _write(self) -> None:
+    def _write(self, pace: float = 1.0) -> None:
         """Write the masks that scores ask for, as far as the budget of the run lets them."""
         economy = self.economy
         if economy is None:
@@ -284,7 +286,7 @@ class SupermaskExecutor(nn.Module):
             if economy.run_pulses is not None:
                 left = max(0, economy.run_pulses - taken.first - taken.changes)
             threshold = self._exact_threshold(layer, scores)
-            width = economy.hysteresis * FIRST_SPREAD
+            width = economy.hysteresis * FIRST_SPREAD * pace
             held = cast(HeldGates, layer.held)
             held.update(scores.detach(), threshold, replace(economy, run_pulses=left), width)
 

@@ -45,8 +45,8 @@ class Masked(Protocol):
 class Stepping(Protocol):
     """An executor that wants to know of each step."""
 
-    def before_step(self, number: int) -> None:
-        """Step `number` begins, counted from 0 at the very beginning of training."""
+    def before_step(self, number: int, pace: float) -> None:
+        """Step `number` begins, from 0 at the very beginning, at this share of the first rate."""
         ...
 
 
@@ -199,10 +199,10 @@ def _epoch(work: _Work, examples: Examples, epoch: int) -> float:
     steps = max(1, count // settings.batch)
     losses = torch.zeros((), device=examples.inputs.device)
     for step in range(steps):
-        done = (epoch - 1 + step / steps) / settings.epochs
+        pace = (1 + math.cos(math.pi * (epoch - 1 + step / steps) / settings.epochs)) / 2
         for group, rate in zip(optimiser.param_groups, work.rates, strict=True):
-            group["lr"] = rate * (1 + math.cos(math.pi * done)) / 2
-        _begin((epoch - 1) * steps + step, work)
+            group["lr"] = rate * pace
+        _begin((epoch - 1) * steps + step, pace, work)
         chosen = order[step * settings.batch : (step + 1) * settings.batch]
         optimiser.zero_grad()
         outputs = work.network(examples.inputs[chosen])
@@ -213,11 +213,11 @@ def _epoch(work: _Work, examples: Examples, epoch: int) -> float:
     return float(losses) / steps
 
 
-def _begin(number: int, work: _Work) -> None:
+def _begin(number: int, pace: float, work: _Work) -> None:
     """Begin a step: the executor's masks first, then what the chip says of them."""
     executor, reread = work.executor, work.reread
     if isinstance(executor, Stepping):
-        executor.before_step(number)
+        executor.before_step(number, pace)
     if reread is not None and number and number % reread.every == 0:
         if not isinstance(executor, Renewing):
             raise ValueError("this executor takes no fresh conductances")

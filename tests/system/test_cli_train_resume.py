@@ -1,0 +1,105 @@
+"""Trainings that are killed or interrupted, and go on: through the command line, as users do it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch", reason="networks need the extra `train`")
+
+from rramhil.network import Run
+from tests.support.cli import TIMEOUT_S, Cli, finished
+
+SLOW_TASK = """
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from rramhil.tasks.digits import task as digits
+
+
+def loss(outputs, targets):
+    # epochs of a second or two, so that they can be killed in between
+    time.sleep(float(os.environ.get("PAUSE_S", "0")))
+    return digits.loss(outputs, targets)
+
+
+task = replace(digits, name="slow", loss=loss, epochs=5)
+"""
+
+
+@pytest.fixture(scope="module")
+def cli(tmp_path_factory: pytest.TempPathFactory) -> Cli:
+    """A lab with a programmed chip, and a task whose epochs take a while if asked to."""
+    made = Cli(tmp_path_factory.mktemp("resume"))
+    made("program", "--reads", "2")
+    (made.folder / "slow.py").write_text(SLOW_TASK, encoding="utf-8")
+    return made
+
+
+def stopped(cli: Cli, name: str, how: int, epochs: int) -> tuple[int, str]:
+    """Start a training, stop it after some epochs were kept, and give its code and last words."""
+    cli.environment["PAUSE_S"] = "0.13"
+    try:
+        with cli.start("train", "slow.py:task", "--run", name) as process:
+            state = cli.lab / "runs" / f".{name}.training" / "state.safetensors"
+            # every epoch of two seconds replaces the file
+            seen: set[int] = set()
+            until = time.monotonic() + TIMEOUT_S
+            while len(seen) < epochs and time.monotonic() < until:
+                if state.exists():
+                    seen.add(state.stat().st_mtime_ns)
+                time.sleep(0.01)
+            os.kill(process.pid, how)
+            done = finished(process)
+    finally:
+        del cli.environment["PAUSE_S"]
+    assert len(seen) == epochs, done
+    return done.code, done.sentences
+
+
+@pytest.mark.slow
+def test_a_killed_training_goes_on_to_the_same_masks(cli: Cli) -> None:
+    undisturbed = cli("train", "slow.py:task", "--run", "undisturbed", "--json").json
+    code, _ = stopped(cli, "killed", signal.SIGKILL, 2)
+    assert code == -signal.SIGKILL
+    assert not (cli.lab / "runs" / "killed").exists()
+    assert "killed" not in cli("infer", "slow.py:task", "--run", "killed", code=3).stdout
+    said = cli("train", "slow.py:task", "--resume", "--json").json
+    assert said["resumed_after"] >= 2
+    assert Path(said["run"]).name == "killed"
+    assert said["test"] == undisturbed["test"]
+    one, other = Run.load(Path(undisturbed["run"])), Run.load(Path(said["run"]))
+    assert one.masks.id == other.masks.id
+    assert [each["loss"] for each in one.history] == [each["loss"] for each in other.history]
+    assert not list((cli.lab / "runs").glob(".*"))
+
+
+@pytest.mark.slow
+def test_an_interrupted_training_says_how_to_go_on_and_what_contradicts_it(cli: Cli) -> None:
+    code, sentence = stopped(cli, "stopped", signal.SIGINT, 1)
+    assert code == 130
+    assert "of 5 epochs" in sentence
+    assert "--resume stopped" in sentence
+    again = cli("train", "slow.py:task", "--run", "stopped", code=2).sentences
+    assert "unfinished training stopped" in again
+    for option, told in {
+        ("--gate", "pair"): "which has gate cell",
+        ("--epochs", "7"): "which has epochs 5",
+        ("--free-density",): "which has density 0.5",
+        ("--run", "other"): "has its name",
+    }.items():
+        words = ("train", "slow.py:task", "--resume", *option)
+        assert told in cli(*words, code=2).sentences
+    assert "no unfinished training" in cli("train", "digits", "--resume", code=3).sentences
+    (cli.folder / "slow.py").write_text(SLOW_TASK + "\n# changed\n", encoding="utf-8")
+    changed = cli("train", "slow.py:task", "--resume", "stopped", code=2).sentences
+    assert "another file, data or model" in changed
+    (cli.folder / "slow.py").write_text(SLOW_TASK, encoding="utf-8")
+    done = cli("train", "slow.py:task", "--resume", "stopped", "--gate", "cell", "--json").json
+    assert (Path(done["run"]).name, len(done["history"])) == ("stopped", 5)
