@@ -38,6 +38,7 @@ bench: $(ALL) ## print every ratio that the documentation quotes
 	OMP_WAIT_POLICY=passive $(RUN)/rramhil bench transports
 	OMP_WAIT_POLICY=passive $(RUN)/rramhil bench sim
 	OMP_WAIT_POLICY=passive $(RUN)/rramhil bench infer
+	OMP_WAIT_POLICY=passive $(RUN)/rramhil bench train
 
 study: $(ALL) ## the tests that take minutes: a million operations, large statistics
 	OMP_WAIT_POLICY=passive $(RUN)/python -m pytest -m slow -s

@@ -81,6 +81,20 @@ def infer(
     _print(figures(samples), as_json)
 
 
+@app.command("train", epilog=examples("rramhil bench train", "rramhil bench train --json"))
+def train(as_json: JsonOption = False, debug: DebugOption = False) -> None:
+    """Measure an epoch of mask training, beside the same network with ordinary weights.
+
+    Takes about a minute; needs the extra `train`.
+    """
+    from rramhil.cli._networks import need_extra
+
+    need_extra()
+    from rramhil.bench.train import figures
+
+    _print(figures(), as_json)
+
+
 def _print(figures: Iterable[Figure], as_json: bool) -> None:
     from rramhil.bench import readable
 
