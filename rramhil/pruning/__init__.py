@@ -11,13 +11,24 @@ Owns the supermask executor and the one trainer. Knows no board, no wire and no 
     reading     what the two share: noise, and the first scales
     training    epochs, seeds, the choice of the epoch; for any weight executor
     fitting     train masks for a task
+    baselines   what masks are compared with
+    statistics  intervals of metrics and of their differences
 """
 
+from rramhil.pruning.baselines import (
+    FixedWeights,
+    FrozenRandom,
+    flat_pairs,
+    masked_weights,
+    outputs_of,
+    reestimate_batch_norm,
+)
 from rramhil.pruning.codebook import CodebookExecutor
 from rramhil.pruning.economy import Economy, Written
 from rramhil.pruning.fitting import FitResult, fit
 from rramhil.pruning.records import EpochRecord, Outcome, Reread, TrainSettings
 from rramhil.pruning.state import TrainState
+from rramhil.pruning.statistics import Interval, mean_interval, paired_difference
 from rramhil.pruning.supermask import SupermaskExecutor
 from rramhil.pruning.training import evaluate, train
 
@@ -26,6 +37,9 @@ __all__ = [
     "Economy",
     "EpochRecord",
     "FitResult",
+    "FixedWeights",
+    "FrozenRandom",
+    "Interval",
     "Outcome",
     "Reread",
     "SupermaskExecutor",
@@ -34,5 +48,11 @@ __all__ = [
     "Written",
     "evaluate",
     "fit",
+    "flat_pairs",
+    "masked_weights",
+    "mean_interval",
+    "outputs_of",
+    "paired_difference",
+    "reestimate_batch_norm",
     "train",
 ]

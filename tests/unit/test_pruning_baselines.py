@@ -1,0 +1,149 @@
+"""Baselines: what each of them trains, and batch norm estimated again."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="pruning needs the extra `train`")
+
+from torch import nn  # noqa: E402
+
+from rramhil.network import Network, Pairs, TrainedWeights, convert  # noqa: E402
+from rramhil.pruning import (  # noqa: E402
+    FixedWeights,
+    FrozenRandom,
+    SupermaskExecutor,
+    TrainSettings,
+    flat_pairs,
+    masked_weights,
+    outputs_of,
+    reestimate_batch_norm,
+    train,
+)
+from rramhil.switching import Mask  # noqa: E402
+from rramhil.tasks import Examples, Splits, load  # noqa: E402
+
+DIGITS = load("digits")
+
+
+def pairs_of(network: Network, seed: int = 0) -> dict[str, Pairs]:
+    random = torch.Generator().manual_seed(seed)
+    return {
+        each.name: Pairs(
+            *(12 + 2 * torch.randn(each.outputs, each.inputs, generator=random) for _ in range(2))
+        )
+        for each in network.matrices
+    }
+
+
+def network() -> Network:
+    torch.manual_seed(0)
+    return convert(DIGITS.model(), 4, example_input=torch.zeros(2, 1, 8, 8))
+
+
+def few() -> Splits:
+    splits = DIGITS.data(Path())
+    return Splits(*(Examples(*(tensor[:256] for tensor in part)) for part in splits))
+
+
+@pytest.mark.parametrize("trains_digital", [False, True])
+def test_only_the_read_out_of_a_frozen_network_is_trained(trains_digital: bool):
+    made = network()
+    pairs = pairs_of(made)
+    first, last = (each.name for each in made.matrices)
+    executor = FrozenRandom(
+        pairs, last, made.first_weights[last], trains_digital=trains_digital, noise=0.02
+    )
+    executor.prepare(made)
+    before = {name: value.clone() for name, value in made.named_parameters()}
+    train(made, executor, DIGITS, few(), TrainSettings(1))
+    after = dict(made.named_parameters())
+    changed = {name for name, value in before.items() if not torch.equal(value, after[name])}
+    frozen, readout = made.matrices
+    assert torch.equal(executor.weight(frozen), pairs[first].plus - pairs[first].minus)
+    assert not torch.equal(executor.weight(readout), made.first_weights[last])
+    assert {name.split(".")[1] for name in changed} == (
+        {"1", "2", "4"} if trains_digital else {"4"}
+    )
+
+
+def test_a_frozen_network_keeps_the_variance_of_its_activations():
+    made = network()
+    pairs = pairs_of(made)
+    last = made.matrices[-1].name
+    FrozenRandom(pairs, last, made.first_weights[last]).prepare(made)
+    hidden, readout = made.products()
+    weights = (pairs[made.matrices[0].name].plus - pairs[made.matrices[0].name].minus) * hidden.unit
+    assert float(weights.square().mean() * 64) == pytest.approx(2, rel=1e-4)
+    assert float(readout.unit) == 1
+
+
+def test_masks_let_their_cells_through():
+    pair = Pairs(torch.tensor([[1.0, 2.0, 4.0]]), torch.tensor([[8.0, 16.0, 32.0]]))
+    mask = Mask.cell([[True, False, True]], [[False, True, True]])
+    assert masked_weights({"a": pair}, {"a": mask})["a"].tolist() == [[1.0, -16.0, -28.0]]
+
+
+def test_masked_weights_are_those_of_the_executor():
+    made = network()
+    pairs = pairs_of(made)
+    for gate in ("pair", "cell"):
+        executor = SupermaskExecutor(pairs, gate, noise=0.02).eval()  # type: ignore[arg-type]
+        masked = masked_weights(pairs, executor.masks())
+        for each in made.matrices:
+            torch.testing.assert_close(masked[each.name], executor.weight(each).detach())
+
+
+def test_flat_pairs_know_the_mean_alone():
+    made = network()
+    pairs = pairs_of(made)
+    flat = flat_pairs(pairs)
+    cells = np.concatenate([cell.numpy().ravel() for pair in pairs.values() for cell in pair])
+    for name, pair in flat.items():
+        assert pair.plus.shape == pairs[name].plus.shape
+        assert float(pair.plus.min()) == float(pair.minus.max()) == pytest.approx(cells.mean())
+
+
+def test_batch_norm_is_estimated_for_the_weights_in_use():
+    splits = few()
+    made = network()
+    made.calibrate([splits.train.inputs]).freeze().eval()
+    norm = next(each for each in made.modules() if isinstance(each, nn.BatchNorm1d))
+    weights = dict(made.first_weights)
+    weights["1"] = 3 * weights["1"]
+    made.use(FixedWeights(weights))
+    before = copy.deepcopy(made.state_dict())
+    reestimate_batch_norm(made, splits.train)
+    seen = made.model[1](splits.train.inputs.flatten(1)).detach()
+    torch.testing.assert_close(norm.running_mean, seen.mean(dim=0), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(norm.running_var, seen.var(dim=0), atol=1e-5, rtol=1e-4)
+    assert not made.training
+    assert norm.momentum == 0.1
+    after = made.state_dict()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert {name.rpartition(".")[2] for name in changed} == {
+        "running_mean",
+        "running_var",
+        "num_batches_tracked",
+    }
+
+
+def test_a_network_without_batch_norm_stays_as_it_is():
+    model = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3))
+    made = convert(model, 4, example_input=torch.zeros(2, 6)).calibrate([torch.randn(20, 6)])
+    before = copy.deepcopy(made.state_dict())
+    reestimate_batch_norm(made, Examples(torch.randn(30, 6), torch.zeros(30)))
+    assert all(torch.equal(value, before[name]) for name, value in made.state_dict().items())
+
+
+def test_outputs_do_not_depend_on_how_they_are_batched():
+    splits = DIGITS.data(Path())
+    made = network().calibrate([splits.train.inputs[:100]]).freeze()
+    made.use(TrainedWeights(made.first_weights)).train()
+    outputs = outputs_of(made, splits.test)
+    assert outputs.shape == (540, 10)
+    torch.testing.assert_close(outputs[300:], made.eval()(splits.test.inputs[300:]).detach())
