@@ -1,0 +1,273 @@
+"""A task on several chips, in every way there is to get weights: one table.
+
+Owns: the order of trainings and measurements, the budget that is the same for every row, and what
+follows from them. A training or measurement that a folder has is taken from there, so that a
+comparison that was killed goes on where it was.
+
+Each kind of weights is trained with each learning rate on the first replicate; the one with the
+best validation metric is taken for the other replicates. Validation data choose the epoch of each
+training. Test data are measured on once, with what was chosen.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import numpy as np
+
+from rramhil._atomic import write_whole
+from rramhil.comparison.conditions import DRAWS, KNOWN, UNKNOWN, ConditionResult
+from rramhil.comparison.replicates import Replicate
+from rramhil.comparison.request import CompareRequest, Step
+from rramhil.comparison.rows import COMPARATOR, Measured, Row, Trained
+from rramhil.comparison.work import Work
+from rramhil.errors import RunError
+from rramhil.lab import software_version
+from rramhil.pruning import EpochRecord, Interval, paired_difference
+from rramhil.tasks import Splits, Task
+
+_REQUEST, _RESULT = "request.json", "comparison.json"
+
+
+@dataclass(frozen=True)
+class RowResult:
+    """A row of the table.
+
+    Attributes
+    ----------
+    row : Row
+    rate : float
+        Learning rate that validation data chose.
+    best_epochs : tuple of int
+        Of each replicate's training.
+    seconds : float
+        A training took, mean over replicates.
+    validation, test, reestimated : tuple of float
+        The task's metric of each replicate; the last is `test` with batch norm estimated again.
+    difference, reestimated_difference : Interval
+        Of the test metric to the comparator's, paired by unit, mean over replicates.
+    """
+
+    row: Row
+    rate: float
+    best_epochs: tuple[int, ...]
+    seconds: float
+    validation: tuple[float, ...]
+    test: tuple[float, ...]
+    reestimated: tuple[float, ...]
+    difference: Interval
+    reestimated_difference: Interval
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        said = {key: value for key, value in vars(self).items() if key != "row"}
+        return {"name": self.row.name, "what": self.row.what} | {
+            key: value._asdict() if isinstance(value, Interval) else value
+            for key, value in said.items()
+        }
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The table.
+
+    Attributes
+    ----------
+    request : CompareRequest
+    metric : str
+    epochs, units : int
+        Of each training; of the test data.
+    is_mean_of_units : bool
+        Whether the metric is the mean over units, which the intervals are of.
+    chips, maps : tuple of tuple of str
+        Of each replicate.
+    rows : tuple of RowResult
+    conditions : tuple of ConditionResult
+        Empty unless asked for.
+    software : str
+    """
+
+    request: CompareRequest
+    metric: str
+    epochs: int
+    units: int
+    is_mean_of_units: bool
+    chips: tuple[tuple[str, ...], ...]
+    maps: tuple[tuple[str, ...], ...]
+    rows: tuple[RowResult, ...]
+    conditions: tuple[ConditionResult, ...]
+    software: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        said = {key: getattr(self, key) for key in ("metric", "epochs", "units", "chips", "maps")}
+        request = self.request
+        return {
+            "task": request.which,
+            **said,
+            "is_mean_of_units": self.is_mean_of_units,
+            "replicates": len(self.chips),
+            "seeds": [request.seed + number for number in range(len(self.chips))],
+            "rates_tried": request.rates,
+            "settings_tried": len(request.rates),
+            "density": request.density,
+            "comparator": COMPARATOR,
+            "rows": [row.as_dict() for row in self.rows],
+            "conditions": [each.as_dict() for each in self.conditions],
+            "software": self.software,
+        }
+
+
+def begin(
+    request: CompareRequest, folder: Path, find: Callable[[], Sequence[Replicate]]
+) -> tuple[Replicate, ...]:
+    """Make the folder of a comparison, or take up one that was begun.
+
+    Parameters
+    ----------
+    find : callable
+        Gives the replicates where the folder has none; they are kept, so that what is trained
+        later sees the same cells.
+
+    Raises
+    ------
+    RunError
+        The folder is of another comparison.
+    """
+    said = request.identity
+    if (folder / _REQUEST).is_file():
+        if json.loads((folder / _REQUEST).read_text(encoding="utf-8")) != said:
+            raise RunError(
+                f"{folder} was begun with other settings.", "Choose another name with --run."
+            )
+        return tuple(Replicate.load(path) for path in _replicate_paths(request, folder))
+    replicates = tuple(find())
+    folder.mkdir(parents=True, exist_ok=True)
+    for replicate, path in zip(replicates, _replicate_paths(request, folder), strict=True):
+        replicate.save(path)
+    write_whole(folder / _REQUEST, json.dumps(said, indent=2).encode())
+    return replicates
+
+
+def compare(
+    request: CompareRequest,
+    task: Task,
+    splits: Splits,
+    replicates: Sequence[Replicate],
+    folder: Path,
+    *,
+    on_step: Callable[[Step], None] = lambda step: None,
+    on_epoch: Callable[[EpochRecord], None] = lambda record: None,
+) -> Comparison:
+    """Train and measure every row on every replicate.
+
+    Parameters
+    ----------
+    replicates : sequence of Replicate
+        As `begin` gives them.
+    folder : Path
+        Of this comparison; what it has is not done again.
+    on_step, on_epoch : callable
+        Told before each training, and after each of its epochs.
+    """
+    work = Work(request, task, splits, tuple(replicates), folder, on_step, on_epoch)
+    kinds = dict.fromkeys(row.training for row in request.chosen)
+    rates = {kind: work.search(kind) for kind in kinds}
+    trained = {
+        kind: tuple(work.training(kind, number, rates[kind]) for number in range(len(replicates)))
+        for kind in kinds
+    }
+    measured = {row.name: work.measured(row, trained[row.training]) for row in request.chosen}
+    theirs = [each["test"] for each in measured[COMPARATOR]]
+    rows = tuple(
+        _row(row, rates[row.training], trained[row.training], measured[row.name], theirs)
+        for row in request.chosen
+    )
+    done = Comparison(
+        request=request,
+        metric=task.metric_name,
+        epochs=request.epochs or task.epochs,
+        units=len(theirs[0].of_units),
+        is_mean_of_units=all(abs(each.value - each.of_units.mean()) < 1e-6 for each in theirs),
+        chips=tuple(replicate.chips for replicate in replicates),
+        maps=tuple(replicate.maps for replicate in replicates),
+        rows=rows,
+        conditions=tuple(_conditions(work, rates, trained, measured)) if request.conditions else (),
+        software=software_version(),
+    )
+    write_whole(folder / _RESULT, (json.dumps(done.as_dict(), indent=2) + "\n").encode())
+    return done
+
+
+def _conditions(
+    work: Work,
+    rates: Mapping[str, float],
+    trained: Mapping[str, Sequence[Trained]],
+    measured: Mapping[str, Sequence[Mapping[str, Measured]]],
+) -> Iterator[ConditionResult]:
+    """Measure every row of masks on its own chip under every condition."""
+    for row in work.request.chosen:
+        if row.on == "other" or not trained[row.training][0].masks or row.name == "ternary":
+            continue
+        sound = [each["test"] for each in measured[row.name]]
+        knowing = KNOWN if row.on == "own" else ()
+        for condition in (*UNKNOWN, *knowing):
+            masks, draws = trained[row.training], DRAWS
+            if condition.is_known:
+                kind, draws = row.training, 1
+                masks = [
+                    work.training(kind, number, rates[kind], condition)
+                    for number in range(len(work.replicates))
+                ]
+            found = work.under(row, masks, condition, draws)
+            yield ConditionResult(
+                row=row.name,
+                condition=condition,
+                test=_values(found, "test"),
+                reestimated=_values(found, "reestimated"),
+                change=_difference(found, "test", sound),
+                reestimated_change=_difference(found, "reestimated", sound),
+            )
+
+
+def _row(
+    row: Row,
+    rate: float,
+    trained: Sequence[Trained],
+    measured: Sequence[dict[str, Measured]],
+    theirs: Sequence[Measured],
+) -> RowResult:
+    return RowResult(
+        row=row,
+        rate=rate,
+        best_epochs=tuple(each.best_epoch for each in trained),
+        seconds=mean(each.seconds for each in trained),
+        validation=_values(measured, "validation"),
+        test=_values(measured, "test"),
+        reestimated=_values(measured, "reestimated"),
+        difference=_difference(measured, "test", theirs),
+        reestimated_difference=_difference(measured, "reestimated", theirs),
+    )
+
+
+def _values(measured: Sequence[Mapping[str, Measured]], name: str) -> tuple[float, ...]:
+    return tuple(each[name].value for each in measured)
+
+
+def _difference(
+    measured: Sequence[Mapping[str, Measured]], name: str, theirs: Sequence[Measured]
+) -> Interval:
+    """Of replicates to those of another row, unit by unit."""
+    return paired_difference(
+        np.stack([each[name].of_units for each in measured]),
+        np.stack([each.of_units for each in theirs]),
+    )
+
+
+def _replicate_paths(request: CompareRequest, folder: Path) -> list[Path]:
+    return [folder / f"replicate-{number}.npz" for number in range(request.replicates)]

@@ -1,0 +1,105 @@
+"""What a comparison is asked for, as values that check themselves. Does nothing."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+from rramhil.comparison.conditions import Condition
+from rramhil.comparison.rows import COMPARATOR, ROWS, Row
+from rramhil.errors import UsageError
+
+RATES = (0.01, 0.003, 0.03)
+"""Learning rates of weights or scores in the order in which they are tried."""
+
+
+@dataclass(frozen=True)
+class CompareRequest:
+    """What to compare.
+
+    Attributes
+    ----------
+    which : str
+        The task, as `rramhil.tasks.load` takes it.
+    rows : tuple of str
+        Names of `ROWS`; the comparator is always among them.
+    epochs : int or None
+        Of every training; None for the task's own.
+    density : float
+        Share of gates that are open, above 0 and up to 1.
+    rates : tuple of float
+        Learning rates that every kind of weights is tried with.
+    seed : int
+        Of the first replicate.
+    replicates : int
+    overlay, allow_digital : bool
+        As of `TrainRequest`.
+    device : str
+        To train on, such as "cpu" or "cuda".
+    """
+
+    which: str
+    rows: tuple[str, ...] = tuple(row.name for row in ROWS)
+    epochs: int | None = None
+    density: float = 0.5
+    rates: tuple[float, ...] = RATES[:2]
+    seed: int = 0
+    replicates: int = 3
+    overlay: bool = False
+    allow_digital: bool = False
+    device: str = "cpu"
+    conditions: bool = False
+
+    def __post_init__(self) -> None:
+        known = {row.name for row in ROWS}
+        for name in self.rows:
+            if name not in known:
+                raise UsageError(
+                    f"There is no row {name!r}.", f"Known are {', '.join(sorted(known))}."
+                )
+        if not 0 < self.density <= 1:
+            raise UsageError(f"A density is above 0 and at most 1, not {self.density:g}.")
+        if not self.rates or min(self.rates) <= 0:
+            raise UsageError("At least one learning rate above 0 is to be tried.")
+        if self.epochs is not None and self.epochs < 1:
+            raise UsageError(f"{self.epochs} epochs train nothing.")
+
+    @property
+    def chosen(self) -> tuple[Row, ...]:
+        """The rows, in the order of `ROWS`; another chip's masks need another chip."""
+        return tuple(
+            row
+            for row in ROWS
+            if row.name == COMPARATOR
+            or (row.name in self.rows and (row.on != "other" or self.replicates > 1))
+        )
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What two runs of one comparison have in common, plain; rows may be added."""
+        said = asdict(self)
+        for name in ("rows", "device", "conditions"):
+            del said[name]
+        return said | {"rates": list(self.rates)}
+
+
+class Step(NamedTuple):
+    """A training of a comparison.
+
+    Attributes
+    ----------
+    kind : str
+        Key of `TRAININGS`.
+    replicate : int
+    rate : float
+    is_kept : bool
+        Whether it was there already.
+    condition : Condition or None
+        That its cells are under, if it was known.
+    """
+
+    kind: str
+    replicate: int
+    rate: float
+    is_kept: bool
+    condition: Condition | None = None

@@ -1,0 +1,134 @@
+"""Trainings and measurements of one comparison, each done once.
+
+Owns: the names of what its folder keeps. What is there is taken from there, so that a comparison
+that was killed goes on where it was. Knows no table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from statistics import mean
+from typing import NamedTuple
+
+import numpy as np
+from torch import Tensor
+
+from rramhil.comparison.conditions import Condition, under
+from rramhil.comparison.kept import load_measured, load_trained, save_measured, save_trained
+from rramhil.comparison.replicates import Replicate
+from rramhil.comparison.request import CompareRequest, Step
+from rramhil.comparison.rows import Measured, Row, Trained, measure, train_once, weights_on
+from rramhil.flow import new_network
+from rramhil.network import Network
+from rramhil.pruning import EpochRecord, TrainSettings, masked_weights
+from rramhil.tasks import Splits, Task
+
+
+class Work(NamedTuple):
+    """What is done for one comparison, each part once."""
+
+    request: CompareRequest
+    task: Task
+    splits: Splits
+    replicates: tuple[Replicate, ...]
+    folder: Path
+    on_step: Callable[[Step], None]
+    on_epoch: Callable[[EpochRecord], None]
+
+    def search(self, kind: str) -> float:
+        """Learning rate with the best validation metric on the first replicate."""
+        rates = self.request.rates
+        return max(rates, key=lambda rate: self.training(kind, 0, rate).validation)
+
+    def training(
+        self, kind: str, number: int, rate: float, condition: Condition | None = None
+    ) -> Trained:
+        """Train, on cells under a condition if there is one, or take what is there."""
+        name = "" if condition is None else f"-{condition.name}"
+        path = self.folder / f"training-{kind}-{number}-{rate:g}{name}.npz"
+        is_kept = path.is_file()
+        self.on_step(Step(kind, number, rate, is_kept, condition))
+        if is_kept:
+            return load_trained(path)
+        replicate = self.replicates[number]
+        if condition is not None:
+            replicate = under(condition, replicate)
+        trained = train_once(
+            kind,
+            self._network(replicate.seed),
+            self.task,
+            self.splits,
+            replicate.to(self.request.device),
+            self._settings(replicate.seed, rate),
+            density=self.request.density,
+            on_epoch=self.on_epoch,
+        )
+        save_trained(trained, path)
+        return trained
+
+    def measured(self, row: Row, trained: Sequence[Trained]) -> list[dict[str, Measured]]:
+        """Measure a row on every replicate, or take what is there."""
+        found: list[dict[str, Measured]] = []
+        for number, replicate in enumerate(self.replicates):
+            path = self.folder / f"row-{row.name}-{number}.npz"
+            if not path.is_file():
+                shift = 1 if row.on == "other" else 0
+                theirs = trained[(number + shift) % len(trained)]
+                save_measured(self._measure(row, theirs, replicate), path)
+            found.append(load_measured(path))
+        return found
+
+    def under(
+        self, row: Row, trained: Sequence[Trained], condition: Condition, draws: int
+    ) -> list[dict[str, Measured]]:
+        """Measure a row's masks on every replicate under a condition: test data, mean of draws."""
+        found: list[dict[str, Measured]] = []
+        for number, (replicate, theirs) in enumerate(zip(self.replicates, trained, strict=True)):
+            path = self.folder / f"row-{row.name}-{number}-{condition.name}.npz"
+            if not path.is_file():
+                parts = [self._under(theirs, replicate, condition, draw) for draw in range(draws)]
+                names = ("test", "reestimated")
+                save_measured({n: _mean_of([part[n] for part in parts]) for n in names}, path)
+            found.append(load_measured(path))
+        return found
+
+    def _under(
+        self, trained: Trained, replicate: Replicate, condition: Condition, draw: int
+    ) -> dict[str, Measured]:
+        weights = masked_weights(under(condition, replicate, draw).pairs, trained.masks)
+        return self._tested(self._network(replicate.seed), trained, weights)
+
+    def _tested(
+        self, network: Network, trained: Trained, weights: Mapping[str, Tensor]
+    ) -> dict[str, Measured]:
+        task, splits = self.task, self.splits
+        return {
+            "test": measure(network, trained, weights, task, splits.test),
+            "reestimated": measure(
+                network, trained, weights, task, splits.test, reestimated_on=splits.train
+            ),
+        }
+
+    def _measure(self, row: Row, trained: Trained, replicate: Replicate) -> dict[str, Measured]:
+        weights = weights_on(row, trained, replicate)
+        network, splits = self._network(replicate.seed), self.splits
+        validation = measure(network, trained, weights, self.task, splits.validation)
+        return {"validation": validation} | self._tested(network, trained, weights)
+
+    def _settings(self, seed: int, rate: float) -> TrainSettings:
+        epochs = self.request.epochs or self.task.epochs
+        return TrainSettings(epochs, batch=self.task.batch, seed=seed, rate=rate)
+
+    def _network(self, seed: int) -> Network:
+        request = self.request
+        network = new_network(
+            self.task, self.splits, seed=seed, allow_digital=request.allow_digital
+        )
+        return network.to(request.device)
+
+
+def _mean_of(parts: Sequence[Measured]) -> Measured:
+    return Measured(
+        mean(part.value for part in parts), np.mean([part.of_units for part in parts], axis=0)
+    )
