@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from rramhil.inference import measured_gains
 from rramhil.lab import Lab
 
 _FOLDER = "gains"
+_SCALARS = ("tolerance", "temperature_k")
 _DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 
 
@@ -62,13 +64,10 @@ def _file(board: Board, lab: Lab, chip: KnownChip) -> Path:
 def _read(file: Path) -> Gains | None:
     try:
         with np.load(file, allow_pickle=False) as archive:
-            scalars = {name: float(archive[name]) for name in ("tolerance", "temperature_k")}
-            arrays = {
-                field.name: archive[field.name]
-                for field in fields(Gains)
-                if field.name not in scalars
-            }
-        return Gains(**arrays, **scalars)
+            found: dict[str, Any] = {field.name: archive[field.name] for field in fields(Gains)}
+        for name in _SCALARS:
+            found[name] = float(found[name])
+        return Gains(**found)
     except _DAMAGE:
         return None  # measured again
 
