@@ -40,11 +40,13 @@ bench: $(ALL) ## print every ratio that the documentation quotes
 	OMP_WAIT_POLICY=passive $(RUN)/rramhil bench infer
 	OMP_WAIT_POLICY=passive $(RUN)/rramhil bench train
 
-study: $(ALL) ## the tests that take minutes: a million operations, large statistics
+study: $(ALL) ## masks on chips that age or fail, as a figure; and the tests that take minutes
+	OMP_WAIT_POLICY=passive $(RUN)/python docs/study.py
 	OMP_WAIT_POLICY=passive $(RUN)/python -m pytest -m slow -s
 
-docs: $(ALL) ## regenerate docs/protocol.md and the pictures of the README
+docs: $(ALL) ## regenerate docs/protocol.md, the tables of results and the pictures of the README
 	$(RUN)/python -m firmware_protocol generate
+	$(RUN)/python docs/results.py
 	$(RUN)/python docs/pictures.py
 
 clean: ## remove the virtual environment and every cache

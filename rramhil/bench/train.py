@@ -61,8 +61,7 @@ def _epoch(task: Task, splits: Splits, *, masked: bool) -> Callable[[], float]:
         pairs = {
             each.name: Pairs(
                 *(
-                    _MEAN_uS
-                    + _SD_uS * torch.randn(each.outputs, each.inputs, generator=generator)
+                    _MEAN_uS + _SD_uS * torch.randn(each.outputs, each.inputs, generator=generator)
                     for _ in range(2)
                 )
             )

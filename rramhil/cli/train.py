@@ -6,6 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from rramhil.cli._compare import (
+    CompareOption,
+    ConditionsOption,
+    ReplicatesOption,
+    RowsOption,
+    TriesOption,
+)
 from rramhil.cli._networks import (
     AllowDigitalOption,
     ChipsOption,
@@ -71,6 +78,7 @@ _MAPS_TOLD = 4
         "rramhil train my_task.py:task --chips 0-3 --run wide",
         "rramhil train digits --resume",
         "rramhil train digits --by reset --hysteresis 1 --in-the-loop 50",
+        "rramhil train digits --compare --chips 0-2",
     )
 )
 def train(
@@ -98,6 +106,11 @@ def train(
     tensorboard_folder: TensorBoardOption = None,
     run: RunOption = None,
     resume: ResumeOption = False,
+    compare: CompareOption = False,
+    rows: RowsOption = None,
+    replicates: ReplicatesOption = 3,
+    tries: TriesOption = 2,
+    conditions: ConditionsOption = False,
     board: BoardOption = None,
     lab: LabOption = None,
     as_json: JsonOption = False,
@@ -112,7 +125,33 @@ def train(
 
     After ctrl-C, or whatever else ended it, --resume continues a training where it was; it ends
     with the same masks as an undisturbed one.
+
+    With --compare all ways to get weights are trained, on several chips, and make one table; the
+    same command goes on with it after a kill.
     """
+    if compare:
+        from rramhil.cli._compare import refuse_other_options, run_compare
+
+        refuse_other_options(context)
+        run_compare(
+            task,
+            (chip, chips),
+            (board, lab),
+            name=run,
+            rows=rows,
+            tries=tries,
+            as_json=as_json,
+            epochs=epochs,
+            density=density,
+            seed=seed,
+            replicates=replicates,
+            overlay=overlay,
+            allow_digital=allow_digital,
+            device=device,
+            conditions=conditions,
+        )
+        return
+
     from rramhil.cli._boards import controlled_board, find_settings, opened_lab
     from rramhil.cli._networks import load_task, need_extra, parse_chips, parse_gate
     from rramhil.cli._output import print_json

@@ -1,0 +1,161 @@
+"""Write the tables of docs/results.md from docs/results/*.json; `make docs` runs it.
+
+Owns: what stands between `<!-- results: NAME -->` and `<!-- end -->` on that page. The files are
+what commands wrote: `comparison.json` of `rramhil train TASK --compare`, kept as
+`compare-TASK.json`, and `study-TASK.json` of docs/study.py. No figure is typed by hand.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+HERE = Path(__file__).parent
+PAGE, RESULTS = HERE / "results.md", HERE / "results"
+_BLOCK = re.compile(r"(<!-- results: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+Facts = dict[str, Any]
+
+
+def main() -> None:
+    """Write the page."""
+    PAGE.write_text(filled(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def filled(page: str) -> str:
+    """The page with every block as the files of results have it."""
+    return _BLOCK.sub(lambda found: found[1] + block(found[2]) + found[3], page)
+
+
+def block(name: str) -> str:
+    """A block by its name: `compare-TASK`, `conditions-TASK`, `faults-TASK` or `ages-TASK`."""
+    kind, _, task = name.partition("-")
+    file, draw = _KINDS[kind]
+    path = RESULTS / f"{file}-{task}.json"
+    if not path.is_file():
+        return f"*Not measured yet: there is no {path.name}.*\n"
+    return draw(json.loads(path.read_text(encoding="utf-8")))
+
+
+def comparison(facts: Facts) -> str:
+    """Every row of a comparison."""
+    lines = [
+        f"`{command(facts)}`",
+        "",
+        f"{facts['metric'].capitalize()} of {facts['units']:,} test "
+        f"{'samples' if facts['is_mean_of_units'] else 'images'}, %; mean of "
+        f"{facts['replicates']} replicates (chips {_names(facts)}; seeds "
+        f"{', '.join(map(str, facts['seeds']))}), in brackets each of them. "
+        f"{facts['epochs']} epochs and {facts['settings_tried']} learning rates "
+        f"({', '.join(f'{rate:g}' for rate in facts['rates_tried'])}) for every row; density "
+        f"{facts['density']:g}. Epochs are those that validation data chose, s what one training "
+        "took.",
+        "",
+        f"| row | test | batch norm again | validation | less {facts['comparator']}, 95 % | epochs "
+        "| s |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in facts["rows"]:
+        each = " ".join(f"{100 * value:.1f}" for value in row["test"])
+        less = "" if row["name"] == facts["comparator"] else _points(row["difference"])
+        lines.append(
+            f"| {row['name']} | {_percent(row['test'])} ({each}) | {_percent(row['reestimated'])} "
+            f"| {_percent(row['validation'])} | {less} "
+            f"| {' '.join(map(str, row['best_epochs']))} | {row['seconds']:.0f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def conditions(facts: Facts) -> str:
+    """Masks under every condition, of a comparison or of a study."""
+    facts = facts.get("comparison", facts)
+    if not facts["conditions"]:
+        return "*Not measured yet: the comparison was made without --conditions.*\n"
+    lines = [
+        "| masks | condition | in the map at training time | test, % | change, points, 95 % "
+        "| batch norm again, % |",
+        "|---|---|---|---|---|---|",
+    ]
+    for each in facts["conditions"]:
+        lines.append(
+            f"| {each['row']} | {_NAMES[each['condition']]} {each['level']:.0%} "
+            f"| {'yes' if each['known'] else 'no'} | {_percent(each['test'])} "
+            f"| {_points(each['change'])} | {_percent(each['reestimated'])} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def ages(facts: Facts) -> str:
+    """Masks on the chip, at every age: the worst of the ages, and the last."""
+    lines = [
+        f"`{facts['command']}` (seed {facts['seed']}, {facts['seconds']:,} s), "
+        f"{facts['samples_on_chip']} test samples on the chip, {facts['metric']} in %, without / "
+        "with reading the map again:",
+        "",
+    ]
+    points = facts["ages"]
+    shown = sorted({_decade(point) for point in points})
+    lines += [
+        f"| cells | masks | temperature | {' | '.join(f'{age:,} s' for age in shown)} |",
+        "|---|---|---|" + "---|" * len(shown),
+    ]
+    keys = dict.fromkeys((p["technology"], p["run"], p["temperature_k"]) for p in points)
+    for key in keys:
+        own = [p for p in points if (p["technology"], p["run"], p["temperature_k"]) == key]
+        cells = [
+            " / ".join(
+                f"{100 * p['value']:.1f}"
+                for again in (False, True)
+                for p in own
+                if (_decade(p), p["is_reread"]) == (age, again)
+            )
+            for age in shown
+        ]
+        lines.append(f"| {key[0]} | {key[1]} | {key[2] - 273.15:.0f} °C | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def command(facts: Facts) -> str:
+    """The command that made a comparison."""
+    more = " --conditions" * bool(facts["conditions"])
+    chips = len({chip for group in facts["chips"] for chip in group})
+    return (
+        f"rramhil train {facts['task']} --compare --chips 0-{chips - 1} --replicates "
+        f"{facts['replicates']} --epochs {facts['epochs']} --tries {facts['settings_tried']} "
+        f"--seed {facts['seeds'][0]}{more}"
+    )
+
+
+_NAMES = {"noise": "read noise", "stuck": "stuck cells", "unformed": "unformed cells"}
+_KINDS: dict[str, tuple[str, Callable[[Facts], str]]] = {
+    "compare": ("compare", comparison),
+    "conditions": ("compare", conditions),
+    "faults": ("study", conditions),
+    "ages": ("study", ages),
+}
+
+
+def _decade(point: Facts) -> int:
+    """The age that was asked for: measuring the front end, and the map, comes on top."""
+    return int(point["asked_s"])
+
+
+def _percent(values: list[float]) -> str:
+    return f"{100 * mean(values):.2f}"
+
+
+def _points(difference: dict[str, float]) -> str:
+    value, low, high = (100 * difference[key] for key in ("value", "low", "high"))
+    return f"{value:+.2f} ({low:+.2f} to {high:+.2f})"
+
+
+def _names(facts: Facts) -> str:
+    return ", ".join(" ".join(chips) for chips in facts["chips"])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,305 @@
+"""`rramhil train TASK --compare`: every row trained, one table.
+
+Owns: its options, where a comparison is kept, and how its table reads.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import mean
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rramhil.cli._training import was_given
+from rramhil.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rramhil.comparison import CompareRequest, Replicate, Step
+    from rramhil.driver import Board
+    from rramhil.lab import Lab
+    from rramhil.pruning import EpochRecord
+    from rramhil.tasks import Splits, Task
+
+FOLDER = "comparisons"
+
+_ONE_TRAINING = (
+    "gate", "steps", "free_density", "noise", "map_kind", "in_the_loop", "by", "hysteresis",
+    "pulse_budget", "cell_pulses", "tensorboard_folder", "resume", "name",
+)  # fmt: skip
+"""Parameters of the command that say how one training is to be."""
+
+CompareOption = Annotated[
+    bool, typer.Option("--compare", help="Compare all ways to get weights, on several chips.")
+]
+RowsOption = Annotated[
+    str | None,
+    typer.Option("--rows", metavar="ROW,ROW", help="With --compare: these rows; else all."),
+]
+ReplicatesOption = Annotated[
+    int,
+    typer.Option(
+        "--replicates", metavar="N", min=1, help="With --compare: chips, each with its own seed."
+    ),
+]
+TriesOption = Annotated[
+    int,
+    typer.Option(
+        "--tries", metavar="N", min=1, max=3, help="With --compare: learning rates a row tries."
+    ),
+]
+ConditionsOption = Annotated[
+    bool,
+    typer.Option(
+        "--conditions", help="With --compare: masks under noise, stuck and unformed cells too."
+    ),
+]
+
+
+def refuse_other_options(context: typer.Context) -> None:
+    """Refuse what says how one training is to be, which a comparison does in all ways.
+
+    Raises
+    ------
+    UsageError
+        An option was given that a comparison has not.
+    """
+    for parameter in context.command.params:
+        if parameter.name in _ONE_TRAINING and was_given(context, parameter.name):
+            raise UsageError(
+                f"{parameter.opts[0]} does not go with --compare, which trains in all ways.",
+                "Leave it; --rows chooses which.",
+            )
+
+
+def run_compare(
+    which: str,
+    chips: tuple[int, str | None],
+    where: tuple[str | None, Path | None],
+    *,
+    name: str | None,
+    rows: str | None,
+    tries: int,
+    as_json: bool,
+    **said: Any,
+) -> None:
+    """Carry out the command.
+
+    Parameters
+    ----------
+    chips : (int, str or None)
+        As `--chip` and `--chips` have it.
+    where : (str or None, Path or None)
+        As `--board` and `--lab` have it.
+    said : Any
+        The rest of a `CompareRequest`.
+    """
+    from rramhil.cli._boards import controlled_board, find_settings, opened_lab
+    from rramhil.cli._networks import load_task, need_extra, parse_chips
+    from rramhil.cli._output import print_json
+
+    need_extra()
+    from rramhil.comparison import RATES, ROWS, CompareRequest
+
+    chosen = tuple(row.name for row in ROWS) if rows is None else tuple(rows.split(","))
+    request = CompareRequest(which=which, rows=chosen, rates=RATES[:tries], **said)
+    settings = find_settings(*where)
+    task, splits = load_task(which, settings.lab)
+    chip, several = chips
+    with opened_lab(settings) as lab, controlled_board(settings) as board:
+        sockets = parse_chips(several, chip, board.identity.chips)
+        folder = lab.root / FOLDER / (_checked(name) if name else _name_of(board, sockets, request))
+        replicates = _found(board, lab, sockets, request, task, splits, folder)
+    # the board is free again: training takes hours, and only needs what its cells read
+    facts = compare_and_keep(request, task, splits, replicates, folder)
+    print_json(facts) if as_json else print_comparison(facts)
+
+
+def compare_and_keep(
+    request: CompareRequest,
+    task: Task,
+    splits: Splits,
+    replicates: Sequence[Replicate],
+    folder: Path,
+) -> dict[str, Any]:
+    """Compare, with bars, and keep table and picture in the folder.
+
+    Returns
+    -------
+    dict
+        As `Comparison.as_dict`, and where it is kept.
+    """
+    from rramhil.cli._progress import Bars
+    from rramhil.comparison import compare, draw_comparison
+
+    with Bars() as bars:
+        watch = _Watch(bars, request.epochs or task.epochs)
+        done = compare(
+            request,
+            task,
+            splits,
+            replicates,
+            folder,
+            on_step=watch.step,
+            on_epoch=watch.epoch,
+        )
+    facts = done.as_dict() | {"folder": str(folder), "picture": str(folder / "comparison.png")}
+    draw_comparison(facts, folder / "comparison.png")
+    return facts
+
+
+def print_comparison(facts: dict[str, Any]) -> None:
+    """Print the table and what it is of."""
+    from rramhil.cli._output import print_facts, print_table
+
+    rates = ", ".join(f"{rate:g}" for rate in facts["rates_tried"])
+    print_facts(
+        ("task", f"{facts['task']}, {facts['metric']} of {facts['units']:,} test samples"),
+        (
+            "budget of a row",
+            f"{facts['epochs']} epochs, {_counted(facts['settings_tried'])} tried "
+            f"(learning rate {rates}), chosen on validation data",
+        ),
+        (
+            "replicates",
+            "; ".join(
+                f"chip {' '.join(chips)}, seed {seed}"
+                for chips, seed in zip(facts["chips"], facts["seeds"], strict=True)
+            ),
+        ),
+    )
+    print_table(
+        (
+            "row",
+            ">test",
+            ">BN again",
+            ">validation",
+            f">less {facts['comparator']}, 95 %",
+            ">rate",
+            ">epochs",
+            ">s",
+            "what",
+        ),
+        [_line(row, facts) for row in facts["rows"]],
+    )
+    if facts["conditions"]:
+        _print_conditions(facts["conditions"])
+    if not facts["is_mean_of_units"]:
+        print_facts(
+            ("note", "Differences are means over units of the metric of each unit by itself.")
+        )
+    print_facts(("kept in", facts["folder"]))
+
+
+def _line(row: dict[str, Any], facts: dict[str, Any]) -> tuple[str, ...]:
+    difference = row["difference"]
+    less = "" if row["name"] == facts["comparator"] else _points(difference)
+    return (
+        row["name"],
+        f"{100 * mean(row['test']):.2f}",
+        f"{100 * mean(row['reestimated']):.2f}",
+        f"{100 * mean(row['validation']):.2f}",
+        less,
+        f"{row['rate']:g}",
+        " ".join(str(epoch) for epoch in row["best_epochs"]),
+        f"{row['seconds']:.0f}",
+        row["what"],
+    )
+
+
+def _print_conditions(conditions: list[dict[str, Any]]) -> None:
+    from rramhil.cli._output import print_table
+
+    print_table(
+        ("row", "condition", ">level", "in the map", ">test", ">change, 95 %", ">BN again"),
+        [
+            (
+                each["row"],
+                each["condition"],
+                f"{each['level']:.0%}",
+                "yes" if each["known"] else "no",
+                f"{100 * mean(each['test']):.2f}",
+                _points(each["change"]),
+                f"{100 * mean(each['reestimated']):.2f}",
+            )
+            for each in conditions
+        ],
+    )
+
+
+def _points(difference: dict[str, float]) -> str:
+    value, low, high = (100 * difference[key] for key in ("value", "low", "high"))
+    return f"{value:+.2f} ({low:+.2f} to {high:+.2f})"
+
+
+def _found(
+    board: Board,
+    lab: Lab,
+    sockets: tuple[int, ...],
+    request: CompareRequest,
+    task: Task,
+    splits: Splits,
+    folder: Path,
+) -> tuple[Replicate, ...]:
+    """Replicates of the comparison in a folder: those that it was begun with, if it was."""
+    from rramhil.comparison import begin, replicates_of
+    from rramhil.flow import new_network
+
+    def find() -> tuple[Replicate, ...]:
+        network = new_network(task, splits, allow_digital=request.allow_digital)
+        return replicates_of(
+            board,
+            lab,
+            sockets,
+            network,
+            count=request.replicates,
+            seed=request.seed,
+            overlay=request.overlay,
+        )
+
+    return begin(request, folder, find)
+
+
+@dataclass
+class _Watch:
+    """Draws a bar for each training, and says which ones were there already."""
+
+    bars: Any
+    epochs: int
+
+    def step(self, step: Step) -> None:
+        what = f"{step.kind}, replicate {step.replicate + 1}, rate {step.rate:g}"
+        if step.condition is not None:
+            what += f", {step.condition.kind} {step.condition.level:g}"
+        if not step.is_kept:
+            self.bars.phase(what, self.epochs, "epochs")
+
+    def epoch(self, record: EpochRecord) -> None:
+        self.bars.advance(1, 0)
+
+
+def _name_of(board: Board, sockets: tuple[int, ...], request: CompareRequest) -> str:
+    """Task and a digest of all that the trainings depend on, rows and device aside."""
+    said = request.identity
+    said["chips"] = [board.chip(number).serial for number in sockets]
+    digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:10]
+    plain = re.sub(r"[^A-Za-z0-9_-]+", "-", request.which.rpartition("/")[2]).strip("-")
+    return f"{plain}-{digest}"
+
+
+def _checked(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
+        raise UsageError(
+            f"{name!r} is no name of a comparison.", "Take letters, digits and hyphens."
+        )
+    return name
+
+
+def _counted(settings: int) -> str:
+    return f"{settings} setting" if settings == 1 else f"{settings} settings"

@@ -1,0 +1,54 @@
+"""`rramhil train TASK --compare`, as users run it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch", reason="networks need the extra `train`")
+
+from tests.support.cli import Cli
+
+SHORT = ("train", "digits", "--compare", "--epochs", "2", "--tries", "1")
+
+
+@pytest.fixture(scope="module")
+def cli(tmp_path_factory: pytest.TempPathFactory) -> Cli:
+    """A lab with a programmed chip."""
+    made = Cli(tmp_path_factory.mktemp("compare"))
+    made("program", "--reads", "2")
+    return made
+
+
+def test_rows_are_compared_and_kept(cli: Cli) -> None:
+    said = cli(*SHORT, "--rows", "cell,flat,transfer-cell", "--replicates", "1", "--json").json
+    assert [row["name"] for row in said["rows"]] == ["trained", "cell", "flat"]
+    assert (said["settings_tried"], said["epochs"], said["replicates"]) == (1, 2, 1)
+    assert said["chips"] == [["R40-0-0-0"]]
+    for row in said["rows"]:
+        assert 0.8 < row["test"][0] <= 1
+        assert row["difference"]["low"] <= row["difference"]["value"] <= row["difference"]["high"]
+    folder = Path(said["folder"])
+    kept = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
+    assert kept["rows"] == said["rows"]
+    assert Path(said["picture"]).read_bytes().startswith(b"\x89PNG")
+
+    # the same command again trains nothing, and prints the same
+    before = {path: path.stat().st_mtime_ns for path in folder.glob("training-*")}
+    shown = cli(*SHORT, "--rows", "cell,flat", "--replicates", "1").stdout
+    assert {path: path.stat().st_mtime_ns for path in folder.glob("training-*")} == before
+    assert "1 setting" in shown
+    assert f"{100 * said['rows'][1]['test'][0]:.2f}" in shown
+
+
+def test_replicates_need_chips_of_their_own(cli: Cli) -> None:
+    failed = cli(*SHORT, "--replicates", "2", code=3)
+    assert "maps of 1 chip" in failed.stderr
+    assert "--replicates" in failed.stderr
+
+
+def test_options_of_one_training_are_refused(cli: Cli) -> None:
+    failed = cli(*SHORT, "--gate", "pair", code=2)
+    assert "--gate does not go with --compare" in failed.stderr

@@ -1,0 +1,44 @@
+"""The page of results: its tables are those of the files beside it."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+
+@pytest.fixture(scope="module")
+def results() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("results_page", DOCS / "results.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_tables_are_those_of_the_files(results: ModuleType):
+    page = results.PAGE.read_text(encoding="utf-8")
+    assert results.filled(page) == page, "run `python docs/results.py`"
+
+
+def test_every_file_of_results_is_on_the_page(results: ModuleType):
+    page = results.PAGE.read_text(encoding="utf-8")
+    for path in results.RESULTS.glob("*.json"):
+        kind, _, task = path.stem.partition("-")
+        assert f"<!-- results: {'ages' if kind == 'study' else kind}-{task} -->" in page
+
+
+def test_a_figure_that_was_not_measured_is_said_to_be_missing(results: ModuleType):
+    assert "Not measured yet" in results.block("compare-nothing")
+
+
+def test_a_file_says_how_it_was_made(results: ModuleType):
+    for path in results.RESULTS.glob("compare-*.json"):
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        assert f"rramhil train {facts['task']} --compare" in results.block(path.stem)
