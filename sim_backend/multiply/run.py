@@ -6,10 +6,10 @@ in the result: every number is an integer that belongs to one vector and one sam
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,8 +24,6 @@ from sim_backend.multiply.schedule import Schedule
 from sim_backend.multiply.settings import DIGITS, engine, threads
 from sim_backend.readpath import NoiseKeys, UInt64Array, ceiling_of
 from sim_backend.tables import Int32Array
-
-T = TypeVar("T")
 
 _WORTH_A_THREAD = 1 << 16
 """Conversions below which a second thread costs more than it saves."""
@@ -167,8 +165,7 @@ class _Block:
         """Compute it; returns how many codes lie at either end of the scale."""
         if engine() == DIGITS:
             return self._by_digits(workers)
-        chunks = self._chunks(0, len(self._sums), tables.CHUNK)
-        return sum(self._map(self._by_tables, chunks, workers))
+        return self._shared(self._by_tables, (0, len(self._sums)), workers)
 
     def _by_tables(self, chunk: tuple[int, int]) -> int:
         products = tables.products(self._bits_of(chunk), self._matrix.values)
@@ -177,11 +174,11 @@ class _Block:
     def _by_digits(self, workers: int) -> int:
         """torch has threads of its own: only the conversions are spread over ours."""
         matrix, saturated = Digits(self._matrix.values), 0
-        for chunk in self._chunks(0, len(self._sums), digits.CHUNK):
+        for chunk in self._chunks((0, len(self._sums)), digits.CHUNK):
             convert_part = partial(
                 self._convert, matrix.products(self._bits_of(chunk)), first=chunk[0]
             )
-            saturated += sum(self._map(convert_part, self._chunks(*chunk, tables.CHUNK), workers))
+            saturated += self._shared(convert_part, chunk, workers)
         return saturated
 
     def _bits_of(self, chunk: tuple[int, int]) -> UInt8Array:
@@ -195,21 +192,26 @@ class _Block:
         sums = self._sums[start:stop]
         return convert(products, skipped, self._parts, self._samples, self._converter, start, sums)
 
-    def _chunks(self, start: int, stop: int, planes: int) -> list[tuple[int, int]]:
+    def _chunks(self, vectors: tuple[int, int], planes: int) -> list[tuple[int, int]]:
         """Ranges of vectors with about that many planes each."""
+        start, stop = vectors
         size = max(1, planes // self._converter.planes)
         return [(at, min(at + size, stop)) for at in range(start, stop, size)]
 
-    def _map(
-        self,
-        work: Callable[[tuple[int, int]], int],
-        chunks: list[tuple[int, int]],
-        workers: int,
-    ) -> Iterable[int]:
-        conversions = len(self._bits) * self._matrix.samples
-        if workers < 2 or conversions < _WORTH_A_THREAD:
-            return map(work, chunks)
-        return _pool(workers).map(work, chunks)
+    def _shared(
+        self, work: Callable[[tuple[int, int]], int], vectors: tuple[int, int], workers: int
+    ) -> int:
+        """Do the work of all these vectors in this thread and others; the sum of what it gives."""
+        planes = (vectors[1] - vectors[0]) * self._converter.planes
+        if planes * self._matrix.samples < _WORTH_A_THREAD:
+            workers = 1
+        left = iter(self._chunks(vectors, min(tables.CHUNK, -(-planes // workers))))
+
+        def share() -> int:
+            return sum(map(work, left))  # one iterator for all: who is done takes the next
+
+        others = [_pool(workers).submit(share) for _ in range(workers - 1)]
+        return share() + sum(other.result() for other in others)
 
 
 def _samples(
@@ -249,4 +251,5 @@ def _parts(matrix: Matrix) -> Parts:
 
 @cache
 def _pool(workers: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(workers, thread_name_prefix="multiply")
+    """Threads beside the one that asks."""
+    return ThreadPoolExecutor(workers - 1, thread_name_prefix="multiply")

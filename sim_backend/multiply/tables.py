@@ -15,8 +15,8 @@ import numpy as np
 from sim_backend._jit import ENTRY, add_entries, kernel
 from sim_backend.cells import UInt8Array, UInt32Array
 
-CHUNK = 512
-"""Vectors of bits whose products still fit the second cache."""
+CHUNK = 1024
+"""Vectors of bits for which tables are made: a strip of their products fits the second cache."""
 
 _ENTRY = np.uint64(ENTRY)
 _TABLE = np.uint64(16 * ENTRY)
