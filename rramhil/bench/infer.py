@@ -25,7 +25,7 @@ from rramhil.bench._rounds import Figure, side_by_side
 from rramhil.driver import Board
 from rramhil.inference import OnBoard, deploy
 from rramhil.lab import Lab
-from rramhil.network import Matrix, Network, VectorExecutor, convert, plan, weights_of
+from rramhil.network import Int8, Network, VectorExecutor, convert, plan, weights_of
 from rramhil.programming import program
 from rramhil.pruning import SupermaskExecutor
 from rramhil.switching import Geometry
@@ -125,33 +125,6 @@ def paper_network() -> nn.Module:
     with torch.random.fork_rng():
         torch.manual_seed(_SEED)
         return fashion_mnist.model()
-
-
-class Int8:
-    """Vector executor of 8-bit integers on this computer.
-
-    Parameters
-    ----------
-    weights : mapping of str to (outputs, inputs) float32
-        By the matrix's name; rounded to 8 bits each.
-    """
-
-    def __init__(self, weights: Mapping[str, Tensor]) -> None:
-        self._steps = {name: float(each.abs().max()) / 127 for name, each in weights.items()}
-        self._weights = {
-            name: torch.round(each / self._steps[name]).to(torch.int8).T.contiguous()
-            for name, each in weights.items()
-        }
-
-    def multiply(self, matrix: Matrix, codes: Tensor) -> Tensor:
-        """Sum over the inputs of weight * code, (N, outputs) float32."""
-        products = torch.ops.aten._int_mm(codes.to(torch.int8), self._weights[matrix.name])
-        return products.to(torch.float32) * self._steps[matrix.name]
-
-    def row_sums(self, matrix: Matrix) -> Tensor:
-        """Sum of each output's weights, (outputs,) float32."""
-        sums = self._weights[matrix.name].sum(dim=0, dtype=torch.float32)
-        return sums * self._steps[matrix.name]
 
 
 @contextmanager

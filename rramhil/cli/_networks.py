@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from importlib import import_module
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -154,6 +154,25 @@ def listed(sockets: Iterable[int]) -> str:
         else:
             runs.append((socket, socket))
     return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
+
+
+def elsewhere_facts(others: Iterable[dict[str, Any]]) -> list[tuple[str, str]]:
+    """What a sample takes on other hardware, for people; as `flow.Elsewhere.as_dict` has it."""
+    return [
+        (
+            each["where"],
+            f"{readable(each['time_s'], 's')}, {readable(each['energy_j'], 'J')} a sample "
+            f"({each['basis']})",
+        )
+        for each in others
+    ]
+
+
+def readable(value: float, unit: str) -> str:
+    """Three digits of a time or an energy, with the prefix that suits it: `7.6 ps`, `41.1 mJ`."""
+    prefixes = {"": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9, "p": 1e-12}
+    prefix = next((name for name, size in prefixes.items() if value >= size), "p")
+    return f"{value / prefixes[prefix]:.3g} {prefix}{unit}"
 
 
 def program_where_needed(

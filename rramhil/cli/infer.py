@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from rramhil.cli._networks import ByOption, ChipsOption, ForceOption, GateOption, listed
+from rramhil.cli._networks import (
+    ByOption,
+    ChipsOption,
+    ForceOption,
+    GateOption,
+    elsewhere_facts,
+    listed,
+    readable,
+)
 from rramhil.cli._options import (
     BoardOption,
     ChipOption,
@@ -238,6 +246,7 @@ def _on_chip(
     from rramhil.cli._progress import Bars
     from rramhil.flow import (
         apply_run,
+        elsewhere,
         infer,
         known_chips,
         new_network,
@@ -269,12 +278,13 @@ def _on_chip(
             chips,
             progress=bars,
         )
-    return inference.as_dict()
+    others = [each.as_dict() for each in elsewhere(plan.matrices)]
+    return {**inference.as_dict(), "elsewhere": others}
 
 
 def _preview(board: Board, lab: Lab, asked: _Asked) -> dict[str, Any]:
     from rramhil.cli._networks import load_task
-    from rramhil.flow import has_map, known_chips, new_network, plan_run, plan_task
+    from rramhil.flow import elsewhere, has_map, known_chips, new_network, plan_run, plan_task
 
     found = _find(board, lab, asked)
     task, splits = load_task(asked.task, lab.root)
@@ -303,6 +313,7 @@ def _preview(board: Board, lab: Lab, asked: _Asked) -> dict[str, Any]:
         "tiles": len(plan.placement.tiles),
         "overlay": plan.placement.overlay,
         "before": _before(board, lab, [each for each in sockets if each not in known]),
+        "elsewhere": [each.as_dict() for each in elsewhere(plan.matrices)],
         "placed": _placed(plan),
         "message": _told(plan, count, asked),
         "dry_run": True,
@@ -357,10 +368,13 @@ def _told(plan: Plan, samples: int, asked: _Asked) -> str:
 
 
 def _print_preview(facts: dict[str, Any]) -> None:
+    from rramhil.cli._output import print_facts
+
     if facts["before"]:
         typer.echo(facts["before"])
     typer.echo(facts["placed"])
     typer.echo(facts["message"])
+    print_facts(*elsewhere_facts(facts["elsewhere"]))
 
 
 def _print(facts: dict[str, Any]) -> None:
@@ -380,9 +394,17 @@ def _print(facts: dict[str, Any]) -> None:
         ("speed", _speed(facts["samples_per_s"])),
         ("board time", f"{facts['board_time_s']:.3f} s, {facts['conversions']:,} conversions"),
         ("energy", f"{facts['energy_j']:.3g} J, by constants that are partly assumed"),
+        ("a sample", _of_a_sample(facts)),
+        *elsewhere_facts(facts["elsewhere"]),
         *([("clipped", f"{facts['saturated']:,} conversions")] if facts["saturated"] else []),
         ("run", facts["run"]),
     )
+
+
+def _of_a_sample(facts: dict[str, Any]) -> str:
+    count = facts["samples"]
+    time_s, energy_j = facts["board_time_s"] / count, facts["energy_j"] / count
+    return f"{readable(time_s, 's')}, {readable(energy_j, 'J')} on the board; beside it"
 
 
 def _speed(samples_per_s: float) -> str:

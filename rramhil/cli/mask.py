@@ -16,6 +16,7 @@ from rramhil.cli._networks import (
     ForceOption,
     GateOption,
     OverlayOption,
+    elsewhere_facts,
     listed,
 )
 from rramhil.cli._options import (
@@ -81,6 +82,7 @@ def plan(
     from rramhil.cli._boards import find_settings, observed_board, opened_lab
     from rramhil.cli._networks import need_extra, parse_gate
     from rramhil.cli._output import print_json
+    from rramhil.flow import elsewhere
 
     need_extra()
     parse_gate(gate)
@@ -98,10 +100,11 @@ def plan(
         )
     if png is not None:
         _draw(made, png)
+    others = [each.as_dict() for each in elsewhere(made.matrices)]
     if as_json:
-        print_json({**made.as_dict(), "png": png})
+        print_json({**made.as_dict(), "elsewhere": others, "png": png})
         return
-    print_plan(made)
+    print_plan(made, others)
     if png is not None:
         typer.echo(f"Picture: {png}")
 
@@ -367,7 +370,7 @@ def _draw(plan: Plan, png: Path) -> None:
         raise UsageError(f"{png} cannot be written: {error.strerror or error}.") from error
 
 
-def print_plan(plan: Plan) -> None:
+def print_plan(plan: Plan, others: list[dict[str, Any]]) -> None:
     """Print the report of one sample for people."""
     from rramhil.cli._output import print_facts, print_table
 
@@ -386,6 +389,7 @@ def print_plan(plan: Plan) -> None:
         ("without a mask", _price(total.dense)),
         ("fewest steps", _price(total.least)),
         *_reset(plan),
+        *elsewhere_facts(others),
         ("assumed", ", ".join(report.assumed)),
     )
 

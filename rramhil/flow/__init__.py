@@ -12,6 +12,7 @@ nothing itself: whoever wants to watch passes a `Progress`. Needs the extra `tra
     kept_gains gains by which maps are corrected, measured once
     keeping    trainings that survive an interruption
     pricing    what a run costs on a board, before anything is applied
+    elsewhere  what the same matrices take on other hardware
     trading    accuracy against steps, over several runs
     runs       the runs that a lab keeps
     inferring  a run on the chip, beside what map and software say
@@ -27,6 +28,7 @@ from rramhil.flow.chips import (
     known_chips,
     refuse_other_chips,
 )
+from rramhil.flow.elsewhere import Elsewhere, elsewhere
 from rramhil.flow.in_the_loop import Bench
 from rramhil.flow.inferring import Applied, Inference, apply_run, infer, open_masks, predictions
 from rramhil.flow.keeping import (
@@ -54,6 +56,7 @@ __all__ = [
     "Applied",
     "Bench",
     "Checkpoint",
+    "Elsewhere",
     "Inference",
     "KnownChip",
     "Plan",
@@ -71,6 +74,7 @@ __all__ = [
     "count_steps",
     "digest_of",
     "draw_trades",
+    "elsewhere",
     "find_run",
     "find_unfinished",
     "finish_training",

@@ -32,6 +32,7 @@ from rramhil.switching import (
     ResetPrice,
     Work,
     compile_masks,
+    energy_model,
     pack,
     price_masks,
     reset_plan,
@@ -40,10 +41,8 @@ from rramhil.switching import (
 
 Float64Array = npt.NDArray[np.float64]
 
-CONDUCTANCE_uS = 12.35
-"""Of a cell without a map. Source: measured, mean of the formed cells of sister chips."""
-ENDURANCE_CYCLES = 1e6
-"""Cycles of RESET and SET after which half of the cells are worn. Source: assumed."""
+ENDURANCE_CYCLES = energy_model().cells["endurance_cycles"].value
+"""Cycles of RESET and SET after which half of the cells are worn. Source: `energy.toml`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +59,7 @@ class Plan:
         Share of cells that are used.
     drawn : bool
         Whether masks were drawn at random, because there are none yet.
+    matrices : tuple of Matrix or MatrixRecord
     """
 
     placement: Placement
@@ -67,6 +67,7 @@ class Plan:
     report: CostReport
     density: float
     drawn: bool
+    matrices: tuple[Matrix | MatrixRecord, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
@@ -177,8 +178,8 @@ def _priced(
     maps_uS: Mapping[int, Float64Array],
 ) -> Plan:
     compiled = tuple(compile_masks(placement, masks, ranges))
-    geometry = placement.geometry
-    nominal = np.full((geometry.rows, geometry.columns), CONDUCTANCE_uS)
+    geometry, cells = placement.geometry, energy_model().cells
+    nominal = np.full((geometry.rows, geometry.columns), cells["conductance_uS"].value)
     report = price_masks(
         compiled,
         {each.name: Work(each.vectors, each.bits) for each in matrices},
@@ -187,9 +188,9 @@ def _priced(
         {chip: maps_uS.get(chip, nominal) for chip in placement.chips},
         reset=_price_of_reset(placement, masks, description),
     )
-    cells = sum(mask.plus.size for mask in masks.values())
-    density = sum(mask.density * mask.plus.size for mask in masks.values()) / cells
-    return Plan(placement, compiled, report, density, drawn=False)
+    count = sum(mask.plus.size for mask in masks.values())
+    density = sum(mask.density * mask.plus.size for mask in masks.values()) / count
+    return Plan(placement, compiled, report, density, drawn=False, matrices=tuple(matrices))
 
 
 def _price_of_reset(

@@ -15,6 +15,7 @@ multiplies in the end: executors come from `pruning` and `inference`.
 from rramhil.network.executors import (
     Exact,
     Executor,
+    Int8,
     TrainedWeights,
     VectorExecutor,
     WeightExecutor,
@@ -31,6 +32,7 @@ __all__ = [
     "Exact",
     "Executor",
     "Inputs",
+    "Int8",
     "Matrix",
     "MatrixRecord",
     "Network",

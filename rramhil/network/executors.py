@@ -1,6 +1,6 @@
 """Executors: who does a network's multiplications.
 
-Owns: the two kinds of executors, the route by which layers reach the one in use, and the two
+Owns: the two kinds of executors, the route by which layers reach the one in use, and the
 executors that need no chip. A *weight executor* gives each matrix as a tensor with a gradient, and
 layers use torch's own products: fast, for training. A *vector executor* gets the integer codes and
 returns products, as a chip does. Both give the same to float rounding.
@@ -120,3 +120,30 @@ class Exact:
     def row_sums(self, matrix: Matrix) -> Tensor:
         """Sum of each output's weights, (outputs,) float32."""
         return self._weights[matrix.name].sum(dim=1)
+
+
+class Int8:
+    """Vector executor of 8-bit integers on this computer.
+
+    Parameters
+    ----------
+    weights : mapping of str to (outputs, inputs) float32
+        By the matrix's name; rounded to 8 bits each.
+    """
+
+    def __init__(self, weights: Mapping[str, Tensor]) -> None:
+        self._steps = {name: float(each.abs().max()) / 127 for name, each in weights.items()}
+        self._weights = {
+            name: torch.round(each / self._steps[name]).to(torch.int8).T.contiguous()
+            for name, each in weights.items()
+        }
+
+    def multiply(self, matrix: Matrix, codes: Tensor) -> Tensor:
+        """Sum over the inputs of weight * code, (N, outputs) float32."""
+        products = torch.ops.aten._int_mm(codes.to(torch.int8), self._weights[matrix.name])
+        return products.to(torch.float32) * self._steps[matrix.name]
+
+    def row_sums(self, matrix: Matrix) -> Tensor:
+        """Sum of each output's weights, (outputs,) float32."""
+        sums = self._weights[matrix.name].sum(dim=0, dtype=torch.float32)
+        return sums * self._steps[matrix.name]

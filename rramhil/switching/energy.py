@@ -21,26 +21,30 @@ class Constant(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     value: float
-    source: Literal["paper", "datasheet", "assumed"]
+    source: Literal["measured", "paper", "datasheet", "assumed"]
     note: str
 
 
 class EnergyModel(BaseModel):
-    """The constants of `energy.toml`: by part, then by name."""
+    """The constants of `energy.toml`: by part, then by name; and which GPU is meant."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    gpu_name: str
     converter: dict[str, Constant]
     amplifier: dict[str, Constant]
     dac: dict[str, Constant]
     registers: dict[str, Constant]
     multiplexers: dict[str, Constant]
+    cells: dict[str, Constant]
     host: dict[str, Constant]
+    gpu: dict[str, Constant]
 
     def constants(self) -> dict[str, Constant]:
         """All of them by dotted name."""
         return {
             f"{part}.{name}": constant
             for part in type(self).model_fields
+            if part != "gpu_name"
             for name, constant in getattr(self, part).items()
         }
 

@@ -6,8 +6,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="networks need the extra `train`")
 
-from rramhil.bench.infer import Int8, figures, paper_network  # noqa: E402
-from rramhil.network import Exact, convert  # noqa: E402
+from rramhil.bench.infer import figures, paper_network  # noqa: E402
+from rramhil.network import Exact, Int8, convert  # noqa: E402
 
 
 def test_both_figures_are_of_the_same_work():
