@@ -17,7 +17,8 @@ from sim_backend.cells import CellFlag, UInt8Array, UInt32Array
 from sim_backend.errors import OutOfRange
 from sim_backend.randomness import Stream, child
 
-_Cells = Annotated[int, Field(ge=0)]
+_Cells = Annotated[int, Field(ge=0, strict=True)]
+_Line = Annotated[int, Field(strict=True)]
 _STUCK_OFF = CellFlag.FORMED | CellFlag.OFF | CellFlag.STUCK
 
 
@@ -44,12 +45,12 @@ class Defects:
     dead: _Cells = 0
     stuck_on: _Cells = 0
     stuck_off: _Cells = 0
-    shorted_cells: tuple[tuple[int, int], ...] = ()
-    dead_cells: tuple[tuple[int, int], ...] = ()
-    stuck_on_cells: tuple[tuple[int, int], ...] = ()
-    stuck_off_cells: tuple[tuple[int, int], ...] = ()
-    dead_rows: tuple[int, ...] = ()
-    dead_columns: tuple[int, ...] = ()
+    shorted_cells: tuple[tuple[_Line, _Line], ...] = ()
+    dead_cells: tuple[tuple[_Line, _Line], ...] = ()
+    stuck_on_cells: tuple[tuple[_Line, _Line], ...] = ()
+    stuck_off_cells: tuple[tuple[_Line, _Line], ...] = ()
+    dead_rows: tuple[_Line, ...] = ()
+    dead_columns: tuple[_Line, ...] = ()
 
     def __add__(self, other: Defects) -> Defects:
         """Both together."""

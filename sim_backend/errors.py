@@ -27,6 +27,10 @@ class FaultsError(SimError):
     """Faults were asked for that there are not, or in a file that cannot be read."""
 
 
+class NoFaultsFile(FaultsError):
+    """A file of faults was named that does not exist."""
+
+
 class StateHeld(SimError):
     """Another process serves this simulated board."""
 

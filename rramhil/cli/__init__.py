@@ -6,6 +6,7 @@ Owns: the table of commands and how a run ends. Every command module has a typer
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -49,7 +50,7 @@ Exit codes:
   3 not found
 
 With --json, stdout carries exactly one JSON object: the result, or {"error": {...}} with the same
-sentence as on stderr. A mistake in the command line itself (2) prints usage on stderr only.
+sentence as on stderr.
 """
 
 
@@ -65,7 +66,10 @@ def main() -> None:
     """Run the command line of this process and end the process with the exit code."""
     run = Run()
     with finish(run):
-        typer.main.get_command(_app)(prog_name="rramhil", obj=run)
+        # otherwise typer would tell mistakes itself, in several lines
+        code = typer.main.get_command(_app)(prog_name="rramhil", obj=run, standalone_mode=False)
+        if isinstance(code, int):
+            sys.exit(code)
 
 
 def _show_version(wanted: bool) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import typer
 
-from rramhil.errors import Interrupted, RramhilError
+from rramhil.errors import Interrupted, RramhilError, UsageError
 
 
 @dataclass
@@ -50,12 +50,35 @@ def finish(run: Run) -> Generator[None]:
         _end(run, Interrupted("Stopped by the user; an open board is left safe."), interrupt)
     except RramhilError as error:
         _end(run, error, error)
+    except typer.Abort as abort:
+        _end(run, Interrupted("Stopped: there was no answer to read."), abort)
     except Exception as error:
+        mistake = _mistake(error)
+        if mistake is not None:
+            # the option may stand behind the mistake, where it was not read any more
+            run.as_json |= "--json" in sys.argv
+            _end(run, mistake, error)
         internal = RramhilError(
             f"Internal error: {type(error).__name__}: {str(error).rstrip('.')}.",
             "This is a defect of rramhil: run it again with --debug and report the traceback.",
         )
         _end(run, internal, error)
+
+
+def _mistake(error: Any) -> UsageError | None:
+    """What the parser of the command line refuses, as an error of ours; None for anything else.
+
+    typer has the parser's exceptions in a private module: they are known by what they can do.
+    """
+    if not hasattr(error, "format_message"):
+        return None
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show()
+        sys.exit(UsageError.exit_code)
+    context = getattr(error, "ctx", None)
+    command = "rramhil" if context is None else context.command_path
+    sentence = " ".join(str(error.format_message()).split()).rstrip(".")
+    return UsageError(f"{sentence}.", f"`{command} --help` says what there is.")
 
 
 def _end(run: Run, error: RramhilError, cause: BaseException) -> None:

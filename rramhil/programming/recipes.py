@@ -22,7 +22,7 @@ from pydantic import (
     model_validator,
 )
 
-from rramhil.errors import RecipeError
+from rramhil.errors import NotFound, RecipeError
 
 MAX_STEPS = 256
 """Steps that a recipe may have; beyond, the check of all pairs would take seconds."""
@@ -199,14 +199,16 @@ def find_recipe(name_or_path: str) -> Recipe:
 
     Raises
     ------
+    NotFound
+        If it is neither.
     RecipeError
-        If it is neither, or the file is not a recipe.
+        If the file is not a recipe.
     """
     if name_or_path in BUILT_IN:
         return BUILT_IN[name_or_path]()
     path = Path(name_or_path)
     if not path.is_file():
-        raise RecipeError(
+        raise NotFound(
             f"There is no recipe {name_or_path!r}: it is neither one of {', '.join(BUILT_IN)} "
             "nor a file.",
             "Name one of these, or the path of a TOML file.",

@@ -14,6 +14,7 @@ from sim_backend.board import board_serial
 from sim_backend.errors import (
     BadSetting,
     FaultsError,
+    NoFaultsFile,
     NoSuchBoard,
     NoSuchTechnology,
     OutOfRange,
@@ -101,6 +102,8 @@ def errors_of(name: SimulatedBoardName) -> Generator[None]:
             f"The simulated board {name} is held by another process.",
             "End that process first, or use another --seed or --lab.",
         ) from None
+    except NoFaultsFile as error:
+        raise NotFound(str(error), "Name another, or leave --faults out.") from None
     except FaultsError as error:
         raise UsageError(str(error), "The user guide shows a file of faults.") from None
     except BadSetting as error:

@@ -11,17 +11,26 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from sim_backend.defects import Defects
-from sim_backend.errors import FaultsError
+from sim_backend.errors import FaultsError, NoFaultsFile
 
 Direction = Literal["to_board", "to_host"]
 LineStateName = Literal["FLOAT", "GND", "RAIL_A", "RAIL_B"]
-Count = Annotated[int, Field(ge=1, le=1 << 32)]
-Number = Annotated[int, Field(ge=0, le=1 << 16)]
-Seconds = Annotated[float, Field(ge=0, le=3600)]
-CodesPerSecond = Annotated[Decimal, Field(ge=-1_000_000, le=1_000_000)]
+# strict: neither true nor "3" is a number; an integer is one for a float
+Count = Annotated[int, Field(ge=1, le=1 << 32, strict=True)]
+Number = Annotated[int, Field(ge=0, le=1 << 16, strict=True)]
+Seconds = Annotated[float, Field(ge=0, le=3600, strict=True)]
+
+
+def _no_truth(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("input should be a number")
+    return value
+
+
+CodesPerSecond = Annotated[Decimal, BeforeValidator(_no_truth), Field(ge=-1_000_000, le=1_000_000)]
 T = TypeVar("T")
 
 
@@ -48,7 +57,7 @@ class _OnFrames(_Part):
     direction: Direction
     every: Count | None = None
     frames: Annotated[tuple[Count, ...], Field(min_length=1)] | None = None
-    probability: Annotated[float, Field(gt=0, le=1)] | None = None
+    probability: Annotated[float, Field(gt=0, le=1, strict=True)] | None = None
 
     @model_validator(mode="after")
     def _one_way_to_say_when(self) -> _OnFrames:
@@ -68,7 +77,7 @@ class Repeated(_OnFrames):
     """The frame arrives again `times` times, at once."""
 
     fault: Literal["repeated"] = "repeated"
-    times: Annotated[int, Field(ge=1, le=100)] = 1
+    times: Annotated[int, Field(ge=1, le=100, strict=True)] = 1
 
 
 class Delayed(_OnFrames):
@@ -89,14 +98,14 @@ class Flipped(_OnFrames):
     """So many bits of the frame, at places drawn by the seed, arrive inverted."""
 
     fault: Literal["flipped"] = "flipped"
-    bits: Annotated[int, Field(ge=1, le=10_000)] = 1
+    bits: Annotated[int, Field(ge=1, le=10_000, strict=True)] = 1
 
 
 class Cut(_OnFrames):
     """The last `missing` bytes of the frame never arrive; a shorter frame loses all but one."""
 
     fault: Literal["cut"] = "cut"
-    missing: Annotated[int, Field(ge=1, le=1 << 24)] = 1
+    missing: Annotated[int, Field(ge=1, le=1 << 24, strict=True)] = 1
 
 
 class Merged(_OnFrames):
@@ -106,7 +115,7 @@ class Merged(_OnFrames):
     """
 
     fault: Literal["merged"] = "merged"
-    count: Annotated[int, Field(ge=2, le=1000)] = 2
+    count: Annotated[int, Field(ge=2, le=1000, strict=True)] = 2
     within_s: Seconds = 0.05
 
 
@@ -114,7 +123,7 @@ class Split(_OnFrames):
     """The frame arrives in `pieces` pieces, `pause_s` seconds apart."""
 
     fault: Literal["split"] = "split"
-    pieces: Annotated[int, Field(ge=2, le=1000)] = 2
+    pieces: Annotated[int, Field(ge=2, le=1000, strict=True)] = 2
     pause_s: Seconds = 0.01
 
 
@@ -163,7 +172,7 @@ class DriftingTia(_Part):
     channel: Number
     range: Number
     codes_per_s: CodesPerSecond
-    since_s: Annotated[Decimal, Field(ge=0, le=10**9)] = Decimal(0)
+    since_s: Annotated[Decimal, BeforeValidator(_no_truth), Field(ge=0, le=10**9)] = Decimal(0)
 
 
 class Slow(_Part):
@@ -195,7 +204,7 @@ class Faults(_Part):
         Of every chip that is made while they are in force; see `sim_backend.defects`.
     """
 
-    seed: Annotated[int, Field(ge=0, le=(1 << 32) - 1)] = 0
+    seed: Annotated[int, Field(ge=0, le=(1 << 32) - 1, strict=True)] = 0
     link: tuple[LinkFault, ...] = ()
     board: tuple[BoardFault, ...] = ()
     chip: Defects = Defects()
@@ -219,6 +228,8 @@ def load(path: Path) -> Faults:
     """
     try:
         said = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise NoFaultsFile(f"There is no file of faults {path}.") from error
     except OSError as error:
         raise FaultsError(f"Faults {path} cannot be read: {error.strerror or error}.") from error
     except ValueError as error:

@@ -155,3 +155,18 @@ def test_every_error_ends_with_its_exit_code(
         raise error
     assert end.value.code == code
     assert f'"exit_code": {code}' in capsys.readouterr().out
+
+
+def test_a_mistake_in_the_command_line_is_told_as_json_too(cli: Cli) -> None:
+    check(cli("read", "--rowz", "0", "--json", code=2), "UsageError", "--rowz", "read --help")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("sim", "serve", "--tcp", "127.0.0.1:0", "--faults", "nowhere.toml"),
+        ("program", "--dry-run", "--recipe", "nowhere.toml"),
+    ],
+)
+def test_a_file_that_is_named_and_not_there(cli: Cli, arguments: tuple[str, ...]) -> None:
+    check(cli(*arguments, "--json", code=3), "NotFound", "nowhere.toml")

@@ -98,7 +98,7 @@ def test_bench_promises_the_list_that_it_prints(name: str) -> None:
     assert "One JSON list" in CliRunner().invoke(app, [name, "--help"]).output
 
 
-def test_the_version_is_told_and_mistakes_end_with_usage() -> None:
+def test_the_version_is_told_and_mistakes_are_one_sentence() -> None:
     told = subprocess.run(
         [sys.executable, "-m", "rramhil", "--version"],
         capture_output=True,
@@ -107,7 +107,11 @@ def test_the_version_is_told_and_mistakes_end_with_usage() -> None:
         timeout=60,
     )
     assert told.stdout.startswith("rramhil ")
-    for mistake in (["nonsense"], ["program", "--chip", "-1"], ["read", "--rows", "0"]):
+    for mistake, named in (
+        (["nonsense"], "No such command 'nonsense'."),
+        (["program", "--chip", "-1"], "'--chip'"),
+        (["mask", "plan", "digits", "--chipz", "1"], "`rramhil mask plan --help`"),
+    ):
         done = subprocess.run(
             [sys.executable, "-m", "rramhil", *mistake],
             capture_output=True,
@@ -117,5 +121,6 @@ def test_the_version_is_told_and_mistakes_end_with_usage() -> None:
         )
         assert done.returncode == 2
         assert done.stdout == ""
-        assert "Usage: rramhil" in done.stderr
-        assert "Traceback" not in done.stderr
+        assert done.stderr.startswith("rramhil: ")
+        assert done.stderr.count("\n") == 1
+        assert named in done.stderr

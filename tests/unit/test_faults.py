@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from firmware_protocol.framing import FrameDecoder, encode
 from sim_backend.defects import Defects
-from sim_backend.errors import FaultsError
+from sim_backend.errors import FaultsError, NoFaultsFile
 from sim_backend.faults import (
     BrownOut,
     Cut,
@@ -46,6 +46,8 @@ state = "RAIL_A"
 shorted = 3
 dead_rows = [4]
 """
+LOST = '[[link]]\nfault = "lost"\ndirection = "to_board"\n'
+DRIFT = '[[board]]\nfault = "drifting_tia"\nchannel = 1\nrange = 0\n'
 
 
 def lane(*faults: Any, seed: int = 0) -> Lane:
@@ -99,6 +101,13 @@ def test_a_file_says_what_python_says(tmp_path: Path) -> None:
         ("[chip]\nshorted = -1", r"chip\.shorted is -1: input should be greater than or equal"),
         ("colour = 1", "colour is 1: extra inputs are not permitted"),
         ("seed =", "is not TOML"),
+        ("seed = true", "seed is True: input should be a valid integer"),
+        (f"{LOST}every = true", "every is True: input should be a valid integer"),
+        (f"{LOST}frames = [true]", "is True: input should be a valid integer"),
+        (f"{LOST}probability = true", "probability is True: input should be a valid number"),
+        ("[chip]\ndead_rows = [true]", "is True: input should be a valid integer"),
+        ("[chip]\nshorted = true", "shorted is True: input should be a valid integer"),
+        (f"{DRIFT}codes_per_s = true", "codes_per_s is True: input should be a number"),
     ],
 )
 def test_a_file_that_asks_for_what_there_is_not_is_refused_in_a_sentence(
@@ -111,7 +120,7 @@ def test_a_file_that_asks_for_what_there_is_not_is_refused_in_a_sentence(
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FaultsError, match="No such file"):
+    with pytest.raises(NoFaultsFile, match="There is no file of faults"):
         load(tmp_path / "faults.toml")
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rramhil.errors import RecipeError
+from rramhil.errors import NotFound, RecipeError
 from rramhil.programming.recipes import (
     BUILT_IN,
     LADDER_V,
@@ -130,7 +130,7 @@ def test_files_that_are_no_text_or_not_there_are_refused(tmp_path: Path) -> None
         load_recipe(tmp_path / "bytes.toml")
     with pytest.raises(RecipeError, match="cannot be read: Is a directory"):
         load_recipe(tmp_path)
-    with pytest.raises(RecipeError, match="neither one of dense, sparse, ladder nor a file"):
+    with pytest.raises(NotFound, match="neither one of dense, sparse, ladder nor a file"):
         find_recipe("denes")
 
 
