@@ -78,9 +78,10 @@ class SimulatedBoard:
     root : Path
         Folder of all simulated boards; this one lives in a subfolder named by its serial.
     seed : int
-        0 to 2^32 - 1; decides everything that is drawn.
+        0 to 2^32 - 1; names the board and decides everything that is drawn.
     chips : int
-        Sockets, 1 to 64, each with a chip.
+        Sockets in use, 1 to 64, each with a chip; the board and the chips in its first sockets are
+        the same for any number.
     profile_name : str
         Board profile.
     faults : Faults
@@ -116,7 +117,7 @@ class SimulatedBoard:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = _hold(self.folder, self.serial)
         try:
-            self._file = _open_board(self.folder, self.profile, seed, chips)
+            self._file = _open_board(self.folder, self.profile, seed)
             # views that give plain integers: every STATUS asks
             self._clock_ns = self._file.arrays["clock_ns"].data
             self._temperature_mk = self._file.arrays["temperature_mk"].data
@@ -415,7 +416,7 @@ def inspect(
         raise NoSuchBoard(f"{serial} has no chip {index}, only 0 to {chips - 1}.")
     facts = profile.load(profile_name)
     file = chip_files.open_chip(chip_path(root / serial, index), facts, seed, index, writable=False)
-    board = _open_board(root / serial, facts, seed, chips, writable=False).arrays
+    board = _open_board(root / serial, facts, seed, writable=False).arrays
     return chip_files.truth(file, int(board["clock_ns"][0]), int(board["temperature_mk"][0]))
 
 
@@ -431,7 +432,7 @@ def board_serial(seed: int, chips: int) -> str:
         raise OutOfRange(f"A simulated board's seed is 0 to {MAX_SEED}, not {seed}.")
     if not 1 <= chips <= MAX_CHIPS:
         raise OutOfRange(f"A simulated board has 1 to {MAX_CHIPS} chips, not {chips}.")
-    return f"SIM-{seed}x{chips}"
+    return f"SIM-{seed}"
 
 
 def chip_path(folder: Path, index: int) -> Path:
@@ -448,18 +449,16 @@ def _hold(folder: Path, serial: str) -> FileLock:
     return lock
 
 
-def _open_board(
-    folder: Path, profile: Profile, seed: int, chips: int, *, writable: bool = True
-) -> StateFile:
+def _open_board(folder: Path, profile: Profile, seed: int, *, writable: bool = True) -> StateFile:
     path = folder / "board.state"
     identity = Identity(
         kind="board",
         seed=seed,
-        chip=chips,
+        chip=0,
         generation=0,
         profile=profile.name,
         profile_digest=profile.digest,
-        serial=board_serial(seed, chips),
+        serial=folder.name,
     )
     layout: state.Layout = {
         "session": ArraySpec("<u4", (1,)),

@@ -10,7 +10,7 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-_BOARD_FOLDER = re.compile(r"SIM-(?P<seed>\d+)x(?P<chips>\d+)")
+_BOARD_FOLDER = re.compile(r"SIM-(?P<seed>\d+)")
 """Serial number of a simulated board, which names its folder; not asked of `sim_backend`, which
 would take a second to load."""
 
@@ -50,7 +50,8 @@ def _simulated(lab_root: Path) -> list[FoundBoard]:
         return [*found, FoundBoard("", "simulated", f"{folder} cannot be read ({error.strerror})")]
     for state in states:
         if serial := _BOARD_FOLDER.fullmatch(state.name):
-            address = f"sim://?seed={serial['seed']}&chips={serial['chips']}"
+            chips = max(1, len(list(state.glob("chip-*.state"))))
+            address = f"sim://?seed={serial['seed']}&chips={chips}"
             found.append(FoundBoard(address, "simulated", f"kept in {state}"))
     return found
 

@@ -43,7 +43,7 @@ def measured_uS(cli: Cli, **environment: str) -> np.ndarray:
 def test_cells_of_an_idle_board_drift_by_what_was_measured(formed: Cli) -> None:
     before = measured_uS(formed)
     told = formed("sim", "advance", "--seconds", "1e4", "--json").json
-    assert (told["board"], told["served"], told["temperature_k"]) == ("SIM-0x1", False, 298.15)
+    assert (told["board"], told["served"], told["temperature_k"]) == ("SIM-0", False, 298.15)
     after = measured_uS(formed)
     change = (after - before).ravel()
     # 64 readings of cells near 64 uS: noise of 0.2 uS at most; drift of several uS in the tails
@@ -60,7 +60,7 @@ def test_cells_of_an_idle_board_drift_by_what_was_measured(formed: Cli) -> None:
 
 def test_a_served_board_is_moved_over_its_control_socket_and_tells_it_on_the_wire(cli: Cli) -> None:
     with cli.served("--tcp", "127.0.0.1:0") as (address,):
-        place = cli.lab / "simulated" / "SIM-0x1" / "control.sock"
+        place = cli.lab / "simulated" / "SIM-0" / "control.sock"
         assert stat.S_IMODE(place.stat().st_mode) == 0o600
         before = cli("board", "info", "--board", address, "--json").json["status"]
         told = cli("sim", "advance", "--seconds", "3600", "--temperature", "85", "--json").json
@@ -76,7 +76,7 @@ def test_a_served_board_is_moved_over_its_control_socket_and_tells_it_on_the_wir
 
 
 def test_a_socket_left_by_a_kill_is_no_obstacle_and_is_replaced(cli: Cli) -> None:
-    folder = cli.lab / "simulated" / "SIM-0x1"
+    folder = cli.lab / "simulated" / "SIM-0"
     with cli.start("sim", "serve", "--tcp", "127.0.0.1:0") as server:
         line_of(server)
         server.kill()
@@ -91,7 +91,7 @@ def test_a_folder_with_a_long_name_has_its_socket_elsewhere(tmp_path: Path) -> N
     cli = Cli(tmp_path, tmp_path / ("long" * 25))
     with cli.start("sim", "serve", "--tcp", "127.0.0.1:0") as server:
         line_of(server)
-        pointer = cli.lab / "simulated" / "SIM-0x1" / "control.path"
+        pointer = cli.lab / "simulated" / "SIM-0" / "control.path"
         place = Path(pointer.read_text())
         assert len(os.fsencode(place)) <= 100
         assert stat.S_IMODE(place.parent.stat().st_mode) == 0o700

@@ -22,13 +22,13 @@ def test_a_served_board_is_listed_described_stopped_and_released(cli: Cli) -> No
         tcp, serial = addresses
         assert serial == f"serial://{pty}"
         facts = cli("board", "info", "--board", serial, "--json").json
-        assert facts["identity"]["serial"] == "SIM-7x2"
+        assert facts["identity"]["serial"] == "SIM-7"
         assert facts["identity"]["simulated"] is True
         assert [chip["chip"] for chip in facts["chips"]] == [0, 1]
         assert facts["description"]["envelopes"]["FORM"]["voltage_max_v"] > 4
         assert facts["link"]["bad_frames"] == 0
         stopped = cli("board", "estop", "--board", tcp, "--json").json
-        assert stopped == {"serial": "SIM-7x2", "state": "ESTOPPED"}
+        assert stopped == {"serial": "SIM-7", "state": "ESTOPPED"}
         refused = cli("read", "--rows", "0", "--cols", "0", "--board", tcp, code=8)
         assert "estop --clear" in refused.sentences
         assert "is IDLE" in cli("board", "estop", "--clear", "--board", tcp).stdout
@@ -37,7 +37,7 @@ def test_a_served_board_is_listed_described_stopped_and_released(cli: Cli) -> No
     assert {"simulated"} == {each["kind"] for each in listed if each["address"].startswith("sim:")}
     assert "sim://?seed=7&chips=2" in [each["address"] for each in listed]
     seen = cli("board", "info", RRAMHIL_BOARD="sim://?seed=7&chips=2").stdout
-    assert "SIM-7x2 (simulated)" in seen
+    assert "SIM-7 (simulated)" in seen
     assert "switch loads" in seen
 
 
@@ -47,7 +47,7 @@ def test_a_server_tells_its_addresses_one_a_line_and_ends_by_ctrl_c(cli: Cli) ->
         server.send_signal(signal.SIGINT)
         ended = finished(server)
     assert (ended.code, ended.stdout) == (130, "")
-    assert "Serving simulated board SIM-0x1" in ended.stderr
+    assert "Serving simulated board SIM-0" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
@@ -57,7 +57,7 @@ def test_a_serial_path_that_a_board_is_served_at_is_not_taken_over(cli: Cli) -> 
         refused = cli("sim", "serve", "--pty", line, "--seed", "2", code=5)
         assert "another board may be served there" in refused.sentences
         info = cli("board", "info", "--board", f"serial://{line}", "--json").json
-        assert info["identity"]["serial"] == "SIM-1x1"
+        assert info["identity"]["serial"] == "SIM-1"
 
 
 @pytest.mark.parametrize(
@@ -76,10 +76,10 @@ def test_a_place_where_nobody_can_serve_is_refused(
 def test_a_board_named_in_the_settings_is_the_one_that_sim_commands_mean(cli: Cli) -> None:
     (cli.folder / "rramhil.toml").write_text('[board]\naddress = "sim://?seed=5&chips=3"\n')
     replaced = cli("sim", "replace", "--chip", "2", "--json").json
-    assert (replaced["board"], replaced["chip"]) == ("SIM-5x3", 2)
+    assert (replaced["board"], replaced["chip"]) == ("SIM-5", 2)
     shown = cli("sim", "inspect", "--chip", "2").stdout
     assert replaced["serial"] in shown
-    assert "SIM-5x3" in shown
+    assert "SIM-5" in shown
 
 
 def test_the_doctor_finds_this_computer_fit_and_says_where_settings_come_from(cli: Cli) -> None:

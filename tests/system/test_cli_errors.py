@@ -78,7 +78,7 @@ def test_a_board_of_another_protocol_version(cli: Cli) -> None:
 
 def test_a_state_held_by_another_process(cli: Cli) -> None:
     with cli.served("--tcp", "127.0.0.1:0") as (address,):
-        check(cli(*READ, "--json", code=5), "BoardHeld", "SIM-0x1")
+        check(cli(*READ, "--json", code=5), "BoardHeld", "SIM-0")
         check(cli("sim", "replace", "--json", code=5), "BoardHeld", "sim://?seed=0")
         port = address.rpartition(":")[2]
         taken = cli("sim", "serve", "--seed", "1", "--tcp", f"127.0.0.1:{port}", "--json", code=5)

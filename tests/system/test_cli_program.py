@@ -59,7 +59,7 @@ def test_the_first_line_says_which_board_it_is_and_that_it_is_simulated(
     cli: Cli, first: Outcome
 ) -> None:
     line = first.stderr.splitlines()[0]
-    assert line.startswith("Simulated board SIM-0x1 ")
+    assert line.startswith("Simulated board SIM-0 ")
     assert " at sim://" in line
     assert str(cli.lab) in line
 

@@ -499,7 +499,7 @@ def test_an_operation_that_the_board_refuses_is_known_not_to_have_fired(
 def test_a_board_that_counts_fewer_pulses_than_the_journal_is_not_believed(lab: Lab) -> None:
     with rramhil.open("sim://", lab=lab.root) as board:
         program(board, lab, 0, dense(), reads=1)
-    chip_path(lab.root / "simulated" / "SIM-0x1", 0).unlink()
+    chip_path(lab.root / "simulated" / "SIM-0", 0).unlink()
     with (
         rramhil.open("sim://", lab=lab.root) as board,
         pytest.raises(VerificationFailed, match="its board counts 0"),

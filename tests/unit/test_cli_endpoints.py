@@ -47,7 +47,7 @@ def test_options_come_before_the_address_in_force(
 ) -> None:
     name = named_by(address, LAB, seed, chips)
     assert (name.seed, name.chips) == meant
-    assert name.serial == f"SIM-{meant[0]}x{meant[1]}"
+    assert name.serial == f"SIM-{meant[0]}"
 
 
 def test_what_names_no_simulated_board_is_refused() -> None:

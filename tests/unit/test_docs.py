@@ -198,7 +198,7 @@ def result(measured: ConductanceMap) -> dict[str, Any]:
     return ProgramResult(
         chip=0,
         chip_serial="R40-0-0-0",
-        board=Identity("board", "SIM-0x1", "sim", True, 1, 1, "sim://"),
+        board=Identity("board", "SIM-0", "sim", True, 1, 1, "sim://"),
         recipe="dense",
         cells=16,
         pulses=16,

@@ -141,10 +141,28 @@ def test_inspecting_works_while_the_board_is_served_and_changes_nothing(tmp_path
         inspect(tmp_path, 7, 1, 1)
 
 
+def test_chips_are_the_same_however_many_sockets_are_in_use(tmp_path: Path):
+    """A seed is one board: what is pulsed in socket 0 stays so, and its clock runs on."""
+    with SimulatedBoard(tmp_path / "three", 7, 3) as three:
+        drawn = three.chips[0].cells.conductance_ps.copy()
+    with SimulatedBoard(tmp_path, 7, 1) as one:
+        assert np.array_equal(one.chips[0].cells.conductance_ps, drawn)
+        one.pulse(FrameId(1, 1), 0, Operation.FORM, row_pulses(ALL[:1]))
+        serial, formed = one.serial, one.chips[0].cells.conductance_ps.copy()
+        totals, clock_ns = one.chips[0].pulse_totals(), one.clock_ns
+    with SimulatedBoard(tmp_path, 7, 3) as three:
+        assert (three.serial, three.clock_ns) == (serial, clock_ns)
+        assert [chip.serial for chip in three.chips] == ["R40-7-0-0", "R40-7-1-0", "R40-7-2-0"]
+        assert three.chips[0].pulse_totals() == totals
+        assert np.array_equal(three.chips[0].cells.conductance_ps, formed)
+        with pytest.raises(StateHeld, match="serves the simulated board SIM-7"):
+            SimulatedBoard(tmp_path, 7, 1)
+
+
 def test_a_board_has_one_server_at_a_time(tmp_path: Path):
     with (
         SimulatedBoard(tmp_path, 7, 1),
-        pytest.raises(StateHeld, match="serves the simulated board SIM-7x1"),
+        pytest.raises(StateHeld, match="serves the simulated board SIM-7"),
     ):
         SimulatedBoard(tmp_path, 7, 1)
     SimulatedBoard(tmp_path, 7, 1).close()
@@ -170,7 +188,7 @@ def test_a_damaged_file_is_refused_and_left_as_it_is(
     tmp_path: Path, file: str, offset: int, patch: bytes, complaint: str
 ):
     SimulatedBoard(tmp_path, 7, 1).close()
-    path = tmp_path / "SIM-7x1" / file
+    path = tmp_path / "SIM-7" / file
     data = bytearray(path.read_bytes())
     data[offset : offset + len(patch) if patch else None] = patch
     path.write_bytes(data)
@@ -190,8 +208,8 @@ def test_a_file_of_another_layout_is_refused(tmp_path: Path, monkeypatch: pytest
 def test_a_file_of_another_board_is_refused(tmp_path: Path):
     for seed in (7, 8):
         SimulatedBoard(tmp_path, seed, 1).close()
-    other = tmp_path / "SIM-8x1" / "chip-0.state"
-    os.replace(other, tmp_path / "SIM-7x1" / "chip-0.state")
+    other = tmp_path / "SIM-8" / "chip-0.state"
+    os.replace(other, tmp_path / "SIM-7" / "chip-0.state")
     with pytest.raises(StateDamaged, match="belongs to another board: seed 8, not 7"):
         SimulatedBoard(tmp_path, 7, 1)
 

@@ -108,7 +108,7 @@ def mask(*lines: int) -> bytes:
 
 def test_the_board_says_who_and_what_it_is(bench: Bench):
     facts = bench.firmware.facts()
-    assert (facts.serial, facts.chips, facts.features) == ("SIM-3x2", 2, Feature.SIMULATED)
+    assert (facts.serial, facts.chips, facts.features) == ("SIM-3", 2, Feature.SIMULATED)
     described = DescribeReply.unpack(bench.answer(Command.DESCRIBE).body)
     assert (described.rows, described.columns, described.adc_channels) == (512, 512, 8)
     chip = ChipReply.unpack(bench.answer(Command.CHIP, b"\x01").body)

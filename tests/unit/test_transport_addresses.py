@@ -154,7 +154,9 @@ def test_the_list_always_has_the_simulated_board(tmp_path):
 
 
 def test_the_list_has_the_simulated_boards_of_the_lab(tmp_path):
-    (tmp_path / "simulated" / "SIM-7x2").mkdir(parents=True)
+    (tmp_path / "simulated" / "SIM-7").mkdir(parents=True)
+    for number in range(2):
+        (tmp_path / "simulated" / "SIM-7" / f"chip-{number}.state").touch()
     (tmp_path / "simulated" / "notes").mkdir()
     addresses = [board.address for board in list_addresses(tmp_path) if board.kind == "simulated"]
     assert addresses == ["sim://", "sim://?seed=7&chips=2"]
