@@ -102,6 +102,9 @@ def plan_run(
 ) -> Plan:
     """Price a run where it is, or where it would be on other chips.
 
+    Masks that were trained for any chip are placed anew so that rows with equal patterns share
+    steps.
+
     Parameters
     ----------
     maps_uS : mapping of int to (R, C) float64
@@ -116,15 +119,16 @@ def plan_run(
     PlacementError
         It does not fit, with the number of cells missing.
     """
-    placement = run.placement
+    placement, masks = run.placement, dict(run.masks.masks)
     if chips is not None or overlay is not None:
         placement = pack(
             placement.matrices,
             geometry_of(description),
             chips=placement.chips if chips is None else tuple(chips),
+            # masks of one chip's map would be others elsewhere; those of none may choose their rows
+            masks=None if run.masks.map_ids else masks,
             overlay=placement.overlay if overlay is None else overlay,
         )
-    masks = dict(run.masks.masks)
     return _priced(placement, masks, run.matrices, ranges_of(run), description, maps_uS)
 
 
