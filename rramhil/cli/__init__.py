@@ -13,6 +13,7 @@ import typer
 
 from rramhil.cli._errors import Run, finish
 from rramhil.cli._lazy import LazyGroup
+from rramhil.errors import Interrupted
 
 COMMANDS = {
     "program": ("rramhil.cli.program", "Form every cell of a chip with one pulse and read it back"),
@@ -68,6 +69,8 @@ def main() -> None:
     with finish(run):
         # otherwise typer would tell mistakes itself, in several lines
         code = typer.main.get_command(_app)(prog_name="rramhil", obj=run, standalone_mode=False)
+        if code == Interrupted.exit_code:  # typer's answer to ctrl-C
+            raise KeyboardInterrupt
         if isinstance(code, int):
             sys.exit(code)
 

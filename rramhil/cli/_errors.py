@@ -78,7 +78,10 @@ def _mistake(error: Any) -> UsageError | None:
     context = getattr(error, "ctx", None)
     command = "rramhil" if context is None else context.command_path
     sentence = " ".join(str(error.format_message()).split()).rstrip(".")
-    return UsageError(f"{sentence}.", f"`{command} --help` says what there is.")
+    # the parser's own sentence leaves out the value that it could not read
+    refused = getattr(error.__cause__, "errors", list[Any])()
+    value = f", not {refused[0]['input']!r}" if refused else ""
+    return UsageError(f"{sentence}{value}.", f"`{command} --help` says what there is.")
 
 
 def _end(run: Run, error: RramhilError, cause: BaseException) -> None:

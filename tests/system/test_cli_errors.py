@@ -159,6 +159,8 @@ def test_every_error_ends_with_its_exit_code(
 
 def test_a_mistake_in_the_command_line_is_told_as_json_too(cli: Cli) -> None:
     check(cli("read", "--rowz", "0", "--json", code=2), "UsageError", "--rowz", "read --help")
+    wrong = cli("program", "--json", "--chip", "nought", code=2)
+    check(wrong, "UsageError", "'--chip'", "integer", "not 'nought'", "program --help")
 
 
 @pytest.mark.parametrize(
