@@ -108,7 +108,14 @@ def test_the_mean_drifts_as_measured(followed):
         assert abs(np.nanmean(drawn) - np.nanmean(real)) < 6 * spread
 
 
-@pytest.mark.parametrize("kind", sorted(NAMES))
+@pytest.mark.parametrize(
+    "kind",
+    # ten thousand cells take twenty seconds to fit, the others one
+    [
+        pytest.param(kind, marks=pytest.mark.slow if kind == "tech_b" else ())
+        for kind in sorted(NAMES)
+    ],
+)
 def test_the_tables_are_those_that_the_fit_gives(kind: str):
     fit = runpy.run_path(str(Path(__file__).parents[2] / "docs" / "fit_ageing.py"))
     facts = load(kind).relaxation

@@ -158,7 +158,7 @@ def test_wires_cost_an_eighth_of_the_current_of_a_dense_step_of_eight_rows():
 # --- the whole array ------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=10)
 @given(st.data(), arrays(), wires())
 def test_currents_of_a_whole_array_are_those_of_a_direct_solve(
     data: st.DataObject, cells: np.ndarray, lines: Resistances
