@@ -22,16 +22,12 @@ import torch
 from torch import Tensor, nn
 
 from rramhil.network import Matrix, Network, Pairs
-from rramhil.pruning import thresholds
 from rramhil.pruning.economy import Economy, HeldGates, Written
+from rramhil.pruning.reading import FIRST_SPREAD, NoiseBank, keep_variance
+from rramhil.pruning.thresholds import Threshold
 from rramhil.switching import Mask
 
 Gate = Literal["pair", "cell"]
-
-FIRST_SPREAD = 0.1
-"""Standard deviation of the first scores; learning rates are relative to it."""
-_BANK = 1 << 20
-"""Random numbers kept for read noise; a step takes a random stretch of them."""
 
 
 class _Cells(nn.Module):
@@ -47,21 +43,22 @@ class _Cells(nn.Module):
         Standard deviation of a read.
     reads_uS : (reads, S, outputs, inputs) float32 or None
         Recorded reads.
-    places : (n,) int64 or None
-        Scores to take a threshold from.
+    threshold : Threshold
+        Of its scores.
+    held : HeldGates or None
+        Its masks, where they are written.
     """
 
     cells_uS: Tensor
     off_uS: Tensor | None
     spread_uS: Tensor | None
     reads_uS: Tensor | None
-    places: Tensor | None
 
     def __init__(
-        self, density: float | None, held: HeldGates | None, live: bool, **tensors: Tensor | None
+        self, threshold: Threshold, held: HeldGates | None, live: bool, **tensors: Tensor | None
     ) -> None:
         super().__init__()
-        self.density = density
+        self.threshold = threshold
         self.held = held
         for name, tensor in tensors.items():
             # what a training begins with is not kept with what it changes
@@ -129,28 +126,15 @@ class SupermaskExecutor(nn.Module):
         self.scores = nn.ParameterList()
         for name, pair in pairs.items():
             share = density[name] if isinstance(density, Mapping) else density
-            if share is not None and not 0 <= share <= 1:
-                raise ValueError(f"the density of {name} must be 0 to 1, not {share}")
-            cells = self._sides(pair)
-            scores = nn.Parameter(FIRST_SPREAD * torch.randn(cells.shape, generator=random))
-            self.scores.append(scores)
-            off = None if economy is None else torch.full_like(pair.plus, economy.off_uS)
-            self._layers.append(
-                _Cells(
-                    share,
-                    None if economy is None else HeldGates(tuple(cells.shape), 3 - len(cells)),
-                    live,
-                    cells_uS=cells,
-                    off_uS=None if off is None else self._sides(Pairs(off, off)),
-                    spread_uS=None
-                    if reads is not None
-                    else self._spread(pair, noise[name] if isinstance(noise, Mapping) else noise),
-                    reads_uS=None if reads is None else self._sides(reads[name]).movedim(1, 0),
-                    places=thresholds.places_of(scores.numel(), random),
-                )
-            )
+            spread = noise[name] if isinstance(noise, Mapping) else noise
+            shape = (1 if gate == "pair" else 2, *pair.plus.shape)
+            self.scores.append(nn.Parameter(FIRST_SPREAD * torch.randn(shape, generator=random)))
+            threshold = Threshold(share, math.prod(shape), random)
+            recorded = None if reads is None else reads[name]
+            self._layers.append(self._cells_of(pair, spread, recorded, threshold, live))
         noisy = not per_conversion and any(each.spread_uS is not None for each in self._each())
-        self.register_buffer("_bank", self._new_bank(random) if noisy else None, persistent=False)
+        largest = max(layer.cells_uS.numel() for layer in self._each())
+        self._bank = NoiseBank(largest, random) if noisy else None
         self._write()
 
     def weight(self, matrix: Matrix) -> Tensor:
@@ -160,10 +144,11 @@ class SupermaskExecutor(nn.Module):
         if self.training and layer.reads_uS is not None:
             read = layer.reads_uS[self._turn % len(layer.reads_uS)]
         elif self.training and layer.spread_uS is not None and not self.per_conversion:
-            read = torch.addcmul(mean, layer.spread_uS, self._noise(mean.shape))
+            read = torch.addcmul(
+                mean, layer.spread_uS, cast(NoiseBank, self._bank).draw(mean.shape)
+            )
         if layer.held is None:
-            threshold = self._threshold(layer, scores)
-            return cast(Tensor, _Gated.apply(scores, threshold, read, mean))
+            return cast(Tensor, _Gated.apply(scores, layer.threshold(scores), read, mean))
         off = cast(Tensor, layer.off_uS)
         return cast(Tensor, _Held.apply(scores, layer.held.is_open, read, off, mean))
 
@@ -179,22 +164,13 @@ class SupermaskExecutor(nn.Module):
         squares = layer.spread_uS.square()
         if layer.held is not None:
             return torch.where(layer.held.is_open, squares, 0).sum(dim=0)
-        return torch.where(scores >= self._threshold(layer, scores), squares, 0).sum(dim=0)
+        return torch.where(scores >= layer.threshold(scores), squares, 0).sum(dim=0)
 
     def prepare(self, network: Network) -> None:
-        """Set the digital scale of every layer of a network such that activations keep variance.
-
-        Behind a rectifier half of the variance is lost, so a layer doubles it; the two products of
-        an RNN share that.
-        """
+        """Set the digital scale of every layer of a network such that activations keep variance."""
         was_training = self.training
         self.eval()  # no noise
-        for layer in network.layers():
-            products = layer.products()
-            for product in products:
-                squares = [self.weight(each).detach().square().mean() for each in product.matrices]
-                power = torch.stack(squares).mean() * product.matrices[0].inputs
-                product.unit.copy_(math.sqrt(2 / len(products)) / power.clamp(min=1e-12).sqrt())
+        keep_variance(network, self.weight)
         self.train(was_training)
 
     def before_step(self, number: int, pace: float) -> None:
@@ -218,7 +194,7 @@ class SupermaskExecutor(nn.Module):
         for name in self._number:
             layer, scores = self._of(name)
             gates = (
-                scores >= self._exact_threshold(layer, scores)
+                scores >= layer.threshold.exact(scores)
                 if layer.held is None
                 else layer.held.is_open
             )
@@ -256,6 +232,31 @@ class SupermaskExecutor(nn.Module):
             layer.cells_uS.copy_(torch.where(is_open, sides, layer.cells_uS))
             off.copy_(torch.where(is_open, off, sides))
 
+    def _cells_of(
+        self,
+        pair: Pairs,
+        noise: float | Pairs,
+        reads: Pairs | None,
+        threshold: Threshold,
+        live: bool,
+    ) -> _Cells:
+        """What is known of one matrix."""
+        cells = self._sides(pair)
+        off, held = None, None
+        if self.economy is not None:
+            closed = torch.full_like(pair.plus, self.economy.off_uS)
+            off = self._sides(Pairs(closed, closed))
+            held = HeldGates(tuple(cells.shape), cells=1 if self.gate == "cell" else 2)
+        return _Cells(
+            threshold,
+            held,
+            live,
+            cells_uS=cells,
+            off_uS=off,
+            spread_uS=self._spread(pair, noise) if reads is None else None,
+            reads_uS=None if reads is None else self._sides(reads).movedim(1, 0),
+        )
+
     def _of(self, name: str) -> tuple[_Cells, Tensor]:
         number = self._number[name]
         return cast(_Cells, self._layers[number]), self.scores[number]
@@ -285,33 +286,10 @@ class SupermaskExecutor(nn.Module):
             left = None
             if economy.run_pulses is not None:
                 left = max(0, economy.run_pulses - taken.first - taken.changes)
-            threshold = self._exact_threshold(layer, scores)
+            threshold = layer.threshold.exact(scores)
             width = economy.hysteresis * FIRST_SPREAD * pace
             held = cast(HeldGates, layer.held)
             held.update(scores.detach(), threshold, replace(economy, run_pulses=left), width)
-
-    def _threshold(self, layer: _Cells, scores: Tensor) -> Tensor:
-        if not self.training or layer.places is None or layer.density is None:
-            return self._exact_threshold(layer, scores)
-        return thresholds.sampled(scores.flatten(), layer.density, layer.places)
-
-    def _exact_threshold(self, layer: _Cells, scores: Tensor) -> Tensor:
-        flat = scores.detach().flatten()
-        if layer.density is None:
-            return flat.new_zeros(())
-        return thresholds.exact(flat, round(layer.density * len(flat)))
-
-    def _new_bank(self, random: torch.Generator) -> Tensor:
-        largest = max(layer.cells_uS.numel() for layer in self._each())
-        return torch.randn(max(_BANK, 2 * largest), generator=random)
-
-    def _noise(self, shape: torch.Size) -> Tensor:
-        """A stretch of the bank: fresh numbers for every cell would cost more than the step."""
-        bank = cast(Tensor, self._bank)
-        count = shape.numel()
-        # of torch's own random numbers, which the trainer seeds for each epoch
-        at = int(torch.randint(len(bank) - count + 1, ()))
-        return bank[at : at + count].view(shape)
 
 
 class _Gated(torch.autograd.Function):

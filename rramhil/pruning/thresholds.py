@@ -7,10 +7,51 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 SAMPLE = 8192
 """Scores of a sample: a share of one half is met to 0.6 % (one sd)."""
+
+
+class Threshold(nn.Module):
+    """What a score has to reach: from a sample in training mode, exact in evaluation mode.
+
+    Parameters
+    ----------
+    share : float or None
+        Of the scores that reach it, 0 to 1; None for a threshold of 0.
+    count : int
+        Scores.
+    random : torch.Generator
+        Of the sample.
+
+    Raises
+    ------
+    ValueError
+        If the share is not 0 to 1.
+    """
+
+    places: Tensor | None
+
+    def __init__(self, share: float | None, count: int, random: torch.Generator) -> None:
+        super().__init__()
+        if share is not None and not 0 <= share <= 1:
+            raise ValueError(f"a density is 0 to 1, not {share}")
+        self.share = share
+        self.register_buffer("places", places_of(count, random), persistent=False)
+
+    def forward(self, scores: Tensor) -> Tensor:
+        """Threshold () of scores (...) float32."""
+        if self.training and self.places is not None and self.share is not None:
+            return sampled(scores.flatten(), self.share, self.places)
+        return self.exact(scores)
+
+    def exact(self, scores: Tensor) -> Tensor:
+        """The same in either mode, exact."""
+        flat = scores.detach().flatten()
+        if self.share is None:
+            return flat.new_zeros(())
+        return exact(flat, round(self.share * len(flat)))
 
 
 def exact(scores: Tensor, kept: int) -> Tensor:
