@@ -20,7 +20,8 @@ class Figure:
     reference : str
         What it is compared with, and that one's median in the same unit.
     ratio : float
-        Median over the rounds of ours / reference; above 1 means ours is faster.
+        Median over the rounds of ours / reference, both in `unit`: of rates, above 1 means that ours
+        is faster; of times, below 1.
     """
 
     name: str
@@ -35,7 +36,7 @@ class Figure:
 
 
 def readable(value: float) -> str:
-    """A rate for people: whole from a hundred on, below that three digits."""
+    """A figure for people: whole from a hundred on, below that three digits."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
@@ -48,7 +49,7 @@ def side_by_side(
     reference_s: Callable[[], float],
     rounds: int = 5,
 ) -> Figure:
-    """Measure two ways to do the same work, in turns.
+    """Measure the rates of two ways to do the same work, in turns.
 
     Parameters
     ----------
@@ -57,8 +58,32 @@ def side_by_side(
     ours_s, reference_s : callable
         Do the work once and return the seconds it took.
     """
-    pairs = [(ours_s(), reference_s()) for _ in range(rounds)]
-    ours = median(amount / mine for mine, _ in pairs)
-    theirs = median(amount / other for _, other in pairs)
-    ratio = median(other / mine for mine, other in pairs)
+    rates = [
+        (amount / mine, amount / other) for mine, other in _in_turns(ours_s, reference_s, rounds)
+    ]
+    return _figure(name, unit, rates, reference)
+
+
+def times_side_by_side(
+    name: str,
+    unit: str,
+    ours_s: Callable[[], float],
+    reference: str,
+    reference_s: Callable[[], float],
+    rounds: int = 5,
+) -> Figure:
+    """Measure the seconds that two ways to do the same work take, in turns; as `side_by_side`."""
+    return _figure(name, unit, _in_turns(ours_s, reference_s, rounds), reference)
+
+
+def _in_turns(
+    ours_s: Callable[[], float], reference_s: Callable[[], float], rounds: int
+) -> list[tuple[float, float]]:
+    return [(ours_s(), reference_s()) for _ in range(rounds)]
+
+
+def _figure(name: str, unit: str, pairs: list[tuple[float, float]], reference: str) -> Figure:
+    """Medians of what was measured of ours and of the reference, in `unit`."""
+    ours, theirs = (median(side) for side in zip(*pairs, strict=True))
+    ratio = median(mine / other for mine, other in pairs)
     return Figure(name, ours, unit, f"{reference}: {readable(theirs)} {unit}", ratio)
