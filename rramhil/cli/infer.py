@@ -379,7 +379,7 @@ def _print_preview(facts: dict[str, Any]) -> None:
 
 def _print(facts: dict[str, Any]) -> None:
     from rramhil.cli._output import print_facts
-    from rramhil.cli.train import chip_share
+    from rramhil.cli._trained import chip_share
 
     agreement = facts["agreement"]
     print_facts(

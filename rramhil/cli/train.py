@@ -18,7 +18,6 @@ from rramhil.cli._networks import (
     ChipsOption,
     DensityOption,
     OverlayOption,
-    listed,
 )
 from rramhil.cli._options import (
     BoardOption,
@@ -62,12 +61,10 @@ if TYPE_CHECKING:
     from rramhil.flow import Checkpoint, TrainedRun, Training, TrainRequest
     from rramhil.lab import Lab
     from rramhil.pruning import EpochRecord
+    from rramhil.settings import Settings
     from rramhil.tasks import Splits, Task
 
 app = new_app()
-
-_MAPS_TOLD = 4
-"""Maps that are listed by their ids; the run has them all."""
 
 
 @app.command(
@@ -152,13 +149,14 @@ def train(
         )
         return
 
-    from rramhil.cli._boards import controlled_board, find_settings, opened_lab
-    from rramhil.cli._networks import load_task, need_extra, parse_chips, parse_gate
+    from rramhil.cli._boards import find_settings
+    from rramhil.cli._networks import need_extra, parse_gate
     from rramhil.cli._output import print_json
+    from rramhil.cli._trained import print_run
     from rramhil.errors import UsageError
 
     need_extra()
-    from rramhil.flow import TrainRequest, begin_training, resumed_training
+    from rramhil.flow import TrainRequest
 
     request = TrainRequest(
         which=task,
@@ -181,22 +179,39 @@ def train(
     if name is not None and not resume:
         raise UsageError(f"{name} is no option.", "NAME goes with --resume; --run names a new run.")
     settings = find_settings(board, lab)
-    kept_one = None
+    unfinished = None
     if resume:
         refuse_new_name(context)
-        kept_one = _unfinished(settings.lab, context, request, name, chips, chip)
-    found, splits = load_task(task, settings.lab)
-    with opened_lab(settings) as kept, controlled_board(settings) as opened:
-        if kept_one is None:
-            sockets = parse_chips(chips, chip, opened.identity.chips)
-            checkpoint = new_checkpoint(kept, found, run)
-            training = begin_training(opened, kept, sockets, request, found, splits, checkpoint)
+        unfinished = _unfinished(settings.lab, context, request, name, chips, chip)
+    facts = _trained(request, settings, unfinished, (chip, chips), run, tensorboard_folder)
+    print_json(facts) if as_json else print_run(facts)
+
+
+def _trained(
+    request: TrainRequest,
+    settings: Settings,
+    unfinished: Checkpoint | None,
+    chips: tuple[int, str | None],
+    name: str | None,
+    tensorboard_folder: Path | None,
+) -> dict[str, Any]:
+    """Begin a training, under a name if it is given one, or go on with one; what it came to."""
+    from rramhil.cli._boards import controlled_board, opened_lab
+    from rramhil.cli._networks import load_task, parse_chips
+    from rramhil.cli._trained import run_facts
+    from rramhil.flow import begin_training, resumed_training
+
+    task, splits = load_task(request.which, settings.lab)
+    with opened_lab(settings) as lab, controlled_board(settings) as board:
+        if unfinished is None:
+            chip, several = chips
+            sockets = parse_chips(several, chip, board.identity.chips)
+            checkpoint = new_checkpoint(lab, task, name)
+            training = begin_training(board, lab, sockets, request, task, splits, checkpoint)
         else:
-            training = resumed_training(opened, kept, kept_one, found, splits)
+            training = resumed_training(board, lab, unfinished, task, splits)
         with tensorboard(tensorboard_folder, training.epochs_done) as log:
-            trained = finish(training, log)
-        facts = _facts(trained, training)
-    print_json(facts) if as_json else _print(facts)
+            return run_facts(finish(training, log), training)
 
 
 def _unfinished(
@@ -254,6 +269,7 @@ def finish(
 ) -> TrainedRun:
     """Train to the end, with a bar."""
     from rramhil.cli._progress import Bars
+    from rramhil.cli._trained import epoch_line
     from rramhil.flow import finish_training
 
     with Bars() as bars:
@@ -262,95 +278,7 @@ def finish(
 
         def tell(record: EpochRecord) -> None:
             bars.advance(1, 0)
-            bars.say(_epoch(record, training.task.metric_name))
+            bars.say(epoch_line(record, training.task.metric_name))
             also(record)
 
         return finish_training(training, tell)
-
-
-def _epoch(record: EpochRecord, metric: str) -> str:
-    parts = [f"loss {record.loss:.3f}", f"{metric} {record.validation:.2%}"]
-    if record.density is not None and record.flips is not None:
-        parts += [f"density {record.density:.1%}", f"{record.flips:,} flips"]
-    if record.pulses is not None:
-        parts.append(f"{record.pulses:,} pulses")
-    return ", ".join([*parts, f"{record.seconds:.1f} s"])
-
-
-def _facts(trained: TrainedRun, training: Training) -> dict[str, Any]:
-    from rramhil.flow import count_steps, pulse_price
-
-    result, run = trained.result, trained.run
-    path, task, request = training.checkpoint.run_path, training.task, training.start.request
-    count = count_steps(run)
-    facts = {
-        "task": run.config.task,
-        "gate": run.config.gate,
-        "epochs": run.config.epochs,
-        "best_epoch": result.best_epoch,
-        "resumed_after": training.epochs_done,
-        "metric": task.metric_name,
-        "validation": result.validation,
-        "test": result.test,
-        "density": result.density,
-        "masks": str(path / "masks.npz"),
-        "masks_id": run.masks.id,
-        "run": str(path),
-        "maps": {str(chip): each for chip, each in run.masks.map_ids.items()},
-        "epoch_s": result.epoch_s,
-        "steps": count.steps,
-        "dense_steps": count.dense,
-        "chip_share": trained.share.weights,
-        "chip_share_multiplications": trained.share.multiplications,
-        "device": request.device,
-        "threads": training.start.threads,
-        "history": [record.as_dict() for record in result.history],
-    }
-    if result.written is not None:
-        facts["by_reset"] = {
-            **pulse_price(result.written, training.bench.board.description),
-            "in_the_chip": {str(chip): each.as_dict() for chip, each in trained.written.items()},
-        }
-    return facts
-
-
-def _print(facts: dict[str, Any]) -> None:
-    from rramhil.cli._output import print_facts
-
-    maps = ", ".join(f"{each} of chip {chip}" for chip, each in facts["maps"].items())
-    if len(facts["maps"]) > _MAPS_TOLD:
-        maps = f"of chips {listed(int(chip) for chip in facts['maps'])}"
-    print_facts(
-        ("task", f"{facts['task']}, {facts['gate']} gating, {facts['density']:.1%} of the cells"),
-        (
-            facts["metric"],
-            f"{facts['test']:.2%} test, {facts['validation']:.2%} validation, after epoch "
-            f"{facts['best_epoch']} of {facts['epochs']}",
-        ),
-        ("on the chip", chip_share(facts)),
-        (
-            "steps",
-            f"{facts['steps']:,} a sample, {facts['steps'] / facts['dense_steps']:.3g} times the "
-            "dense schedule",
-        ),
-        *([("by RESET", _by_reset(facts["by_reset"]))] if "by_reset" in facts else []),
-        ("map", maps or "none: for any chip"),
-        ("time", f"{facts['epoch_s']:.3f} s an epoch"),
-        ("run", facts["run"]),
-    )
-
-
-def _by_reset(facts: dict[str, Any]) -> str:
-    written = "written" if facts["in_the_chip"] else "would take"
-    return (
-        f"{written} {facts['reset_pulses']:,} RESET and {facts['set_pulses']:,} SET pulses, "
-        f"{facts['most_of_a_cell']} at most a cell, {1e3 * facts['energy_j']:.3g} mJ at most"
-    )
-
-
-def chip_share(facts: dict[str, Any]) -> str:
-    """Say which part of a network is on the chip."""
-    return (
-        f"{facts['chip_share']:.1%} of the weights, "
-        f"{facts['chip_share_multiplications']:.1%} of the multiplications"
-    )

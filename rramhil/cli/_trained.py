@@ -1,0 +1,105 @@
+"""What `rramhil train` says: of each epoch, and of the run at the end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rramhil.cli._networks import listed
+
+if TYPE_CHECKING:
+    from rramhil.flow import TrainedRun, Training
+    from rramhil.pruning import EpochRecord
+
+_MAPS_TOLD = 4
+"""Maps that are listed by their ids; the run has them all."""
+
+
+def epoch_line(record: EpochRecord, metric: str) -> str:
+    """Say what an epoch came to."""
+    parts = [f"loss {record.loss:.3f}", f"{metric} {record.validation:.2%}"]
+    if record.density is not None and record.flips is not None:
+        parts += [f"density {record.density:.1%}", f"{record.flips:,} flips"]
+    if record.pulses is not None:
+        parts.append(f"{record.pulses:,} pulses")
+    return ", ".join([*parts, f"{record.seconds:.1f} s"])
+
+
+def run_facts(trained: TrainedRun, training: Training) -> dict[str, Any]:
+    """What `--json` has."""
+    from rramhil.flow import count_steps, pulse_price
+
+    result, run = trained.result, trained.run
+    path, task, request = training.checkpoint.run_path, training.task, training.start.request
+    count = count_steps(run)
+    facts = {
+        "task": run.config.task,
+        "gate": run.config.gate,
+        "epochs": run.config.epochs,
+        "best_epoch": result.best_epoch,
+        "resumed_after": training.epochs_done,
+        "metric": task.metric_name,
+        "validation": result.validation,
+        "test": result.test,
+        "density": result.density,
+        "masks": str(path / "masks.npz"),
+        "masks_id": run.masks.id,
+        "run": str(path),
+        "maps": {str(chip): each for chip, each in run.masks.map_ids.items()},
+        "epoch_s": result.epoch_s,
+        "steps": count.steps,
+        "dense_steps": count.dense,
+        "chip_share": trained.share.weights,
+        "chip_share_multiplications": trained.share.multiplications,
+        "device": request.device,
+        "threads": training.start.threads,
+        "history": [record.as_dict() for record in result.history],
+    }
+    if result.written is not None:
+        facts["by_reset"] = {
+            **pulse_price(result.written, training.bench.board.description),
+            "in_the_chip": {str(chip): each.as_dict() for chip, each in trained.written.items()},
+        }
+    return facts
+
+
+def print_run(facts: dict[str, Any]) -> None:
+    """Say it to people."""
+    from rramhil.cli._output import print_facts
+
+    maps = ", ".join(f"{each} of chip {chip}" for chip, each in facts["maps"].items())
+    if len(facts["maps"]) > _MAPS_TOLD:
+        maps = f"of chips {listed(int(chip) for chip in facts['maps'])}"
+    print_facts(
+        ("task", f"{facts['task']}, {facts['gate']} gating, {facts['density']:.1%} of the cells"),
+        (
+            facts["metric"],
+            f"{facts['test']:.2%} test, {facts['validation']:.2%} validation, after epoch "
+            f"{facts['best_epoch']} of {facts['epochs']}",
+        ),
+        ("on the chip", chip_share(facts)),
+        (
+            "steps",
+            f"{facts['steps']:,} a sample, {facts['steps'] / facts['dense_steps']:.3g} times the "
+            "dense schedule",
+        ),
+        *([("by RESET", _by_reset(facts["by_reset"]))] if "by_reset" in facts else []),
+        ("map", maps or "none: for any chip"),
+        ("time", f"{facts['epoch_s']:.3f} s an epoch"),
+        ("run", facts["run"]),
+    )
+
+
+def _by_reset(facts: dict[str, Any]) -> str:
+    written = "written" if facts["in_the_chip"] else "would take"
+    return (
+        f"{written} {facts['reset_pulses']:,} RESET and {facts['set_pulses']:,} SET pulses, "
+        f"{facts['most_of_a_cell']} at most a cell, {1e3 * facts['energy_j']:.3g} mJ at most"
+    )
+
+
+def chip_share(facts: dict[str, Any]) -> str:
+    """Say which part of a network is on the chip."""
+    return (
+        f"{facts['chip_share']:.1%} of the weights, "
+        f"{facts['chip_share_multiplications']:.1%} of the multiplications"
+    )
