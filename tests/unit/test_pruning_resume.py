@@ -10,7 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="pruning needs the extra `train`")
 
-from rramhil.network import Pairs, TrainedWeights, convert  # noqa: E402
+from rramhil.network import Pairs, TrainedWeights, convert, plan  # noqa: E402
 from rramhil.pruning import (  # noqa: E402
     Economy,
     EpochRecord,
@@ -21,6 +21,7 @@ from rramhil.pruning import (  # noqa: E402
     fit,
     train,
 )
+from rramhil.switching import Geometry, deal_steps, tile_rows  # noqa: E402
 from rramhil.tasks import Splits, Task, load  # noqa: E402
 
 
@@ -65,6 +66,9 @@ def once(
             name: Pairs(*(torch.stack([side, 1.02 * side, 0.98 * side]) for side in each))
             for name, each in pairs.items()
         }
+    if more.get("gate") == "codebook":
+        vectors = {each.name: each.vectors for each in network.matrices}
+        more["gate"] = deal_steps(tile_rows(plan(network, Geometry(512, 512, 8))), vectors, 1.25)
     if more.pop("reread", False):
         # what a chip says differs each time, but follows from how often it was asked
         asked = [0 if start is None else 10]
@@ -119,8 +123,10 @@ def plain(history: tuple[EpochRecord, ...]) -> list[EpochRecord]:
         {"reads": True},
         {"per_conversion": True},
         {"economy": Economy(hysteresis=0.3, run_pulses=20_000, every=2, off_uS=1.0)},
+        {"economy": Economy(every=3, off_uS=1.0), "reread": True},
+        {"gate": "codebook"},
     ],
-    ids=["gates", "pairs", "reads", "conversions", "pulses"],
+    ids=["gates", "pairs", "reads", "conversions", "pulses", "pulses-in-the-loop", "codebook"],
 )
 def test_a_training_that_goes_on_ends_as_one_that_was_not_interrupted(
     digits: tuple[Task, Splits], how: dict[str, Any]
