@@ -20,9 +20,10 @@ class Economy:
     Attributes
     ----------
     hysteresis : float
-        A bit is kept while its score has moved by no more than this since the bit was written; in
-        standard deviations of the first scores, 0 or more. It shrinks with the learning rate, as
-        the jitter of scores does: in the end masks are what scores ask for.
+        A bit is kept until its score is beyond the threshold by more than this, so for all scores
+        that moved by no more since their bits were written; in standard deviations of the first
+        scores, 0 or more. Scores are learnt with the masks as they are, so what is kept is not
+        lost to them.
     cell_pulses, run_pulses : int or None
         Pulses that one cell, and all cells of a run together, may get, 0 or more; the first masks
         count.
@@ -78,7 +79,7 @@ class Written(NamedTuple):
 
 
 class HeldGates(nn.Module):
-    """Gates of one matrix as its cells have them; all are open before the first update.
+    """Gates of one matrix as its cells have them; all are open before the first masks.
 
     Parameters
     ----------
@@ -90,8 +91,6 @@ class HeldGates(nn.Module):
     Attributes
     ----------
     is_open : (...) bool
-    written_at : (...) float32
-        Score of each gate when it was written; infinite before the first update.
     pulses : (...) int32
         Of each of its cells.
     counts : (3,) int64
@@ -99,7 +98,6 @@ class HeldGates(nn.Module):
     """
 
     is_open: Tensor
-    written_at: Tensor
     pulses: Tensor
     counts: Tensor
 
@@ -107,7 +105,6 @@ class HeldGates(nn.Module):
         super().__init__()
         self._cells = cells
         self.register_buffer("is_open", torch.ones(shape, dtype=torch.bool))
-        self.register_buffer("written_at", torch.full(shape, torch.inf))
         self.register_buffer("pulses", torch.zeros(shape, dtype=torch.int32))
         self.register_buffer("counts", torch.zeros(3, dtype=torch.int64))
 
@@ -118,7 +115,15 @@ class HeldGates(nn.Module):
         return Written(first, resets, sets, int(self.pulses.max()))
 
     @torch.no_grad()
-    def update(self, scores: Tensor, threshold: Tensor, economy: Economy, width: float) -> None:
+    def update(
+        self,
+        scores: Tensor,
+        threshold: Tensor,
+        economy: Economy,
+        width: float,
+        *,
+        is_first: bool = False,
+    ) -> None:
         """Write the bits that scores ask for, as far as economy lets them.
 
         Parameters
@@ -129,20 +134,22 @@ class HeldGates(nn.Module):
         economy : Economy
             With the pulses that are left, as `run_pulses`.
         width : float
-            Its hysteresis as a difference of scores.
+            Its hysteresis as a difference of scores; 0 for the first masks.
+        is_first : bool
+            These are the first masks, counted by themselves.
         """
-        is_first = bool(self.written_at.isinf().all())
-        changed = (scores >= threshold) != self.is_open
-        changed &= (scores - self.written_at).abs() > width
+        beyond = scores - threshold
+        changed = (beyond >= 0) != self.is_open
+        if width:
+            changed &= beyond.abs() > width
         if economy.cell_pulses is not None:
             changed &= self.pulses < economy.cell_pulses
         if economy.run_pulses is not None:
-            changed = _most_urgent(changed, scores - threshold, economy.run_pulses // self._cells)
+            changed = _most_urgent(changed, beyond, economy.run_pulses // self._cells)
         closed = int((changed & self.is_open).sum()) * self._cells
         opened = int(changed.sum()) * self._cells - closed
         self.is_open ^= changed
         self.pulses += changed
-        self.written_at.copy_(scores if is_first else torch.where(changed, scores, self.written_at))
         self.counts += torch.tensor(
             [closed, 0, 0] if is_first else [0, closed, opened], device=self.counts.device
         )

@@ -135,7 +135,7 @@ class SupermaskExecutor(nn.Module):
         noisy = not per_conversion and any(each.spread_uS is not None for each in self._each())
         largest = max(layer.cells_uS.numel() for layer in self._each())
         self._bank = NoiseBank(largest, random) if noisy else None
-        self._write()
+        self._write(0.0, is_first=True)
 
     def weight(self, matrix: Matrix) -> Tensor:
         """Weights of a matrix in uS, (outputs, inputs) float32, with a gradient to its scores."""
@@ -173,19 +173,17 @@ class SupermaskExecutor(nn.Module):
         keep_variance(network, self.weight)
         self.train(was_training)
 
-    def before_step(self, number: int, pace: float) -> None:
+    def before_step(self, number: int) -> None:
         """Take the next recorded read, and write masks anew where it is their turn.
 
         Parameters
         ----------
         number : int
             Of the step, from 0 at the very beginning of training.
-        pace : float
-            Learning rate, as a share of the first one.
         """
         self._turn = number
         if self.economy is not None and number and number % self.economy.every == 0:
-            self._write(pace)
+            self._write(self.economy.hysteresis * FIRST_SPREAD)
 
     @torch.no_grad()
     def masks(self) -> dict[str, Mask]:
@@ -276,7 +274,7 @@ class SupermaskExecutor(nn.Module):
         spreads = torch.hypot(*spread)[None] if is_pair else torch.stack([*spread])
         return spreads if bool(spreads.any()) else None
 
-    def _write(self, pace: float = 1.0) -> None:
+    def _write(self, width: float, *, is_first: bool = False) -> None:
         """Write the masks that scores ask for, as far as the budget of the run lets them."""
         economy = self.economy
         if economy is None:
@@ -286,10 +284,14 @@ class SupermaskExecutor(nn.Module):
             left = None
             if economy.run_pulses is not None:
                 left = max(0, economy.run_pulses - taken.first - taken.changes)
-            threshold = layer.threshold.exact(scores)
-            width = economy.hysteresis * FIRST_SPREAD * pace
             held = cast(HeldGates, layer.held)
-            held.update(scores.detach(), threshold, replace(economy, run_pulses=left), width)
+            held.update(
+                scores.detach(),
+                layer.threshold.exact(scores),
+                replace(economy, run_pulses=left),
+                width,
+                is_first=is_first,
+            )
 
 
 class _Gated(torch.autograd.Function):

@@ -45,8 +45,8 @@ class Masked(Protocol):
 class Stepping(Protocol):
     """An executor that wants to know of each step."""
 
-    def before_step(self, number: int, pace: float) -> None:
-        """Step `number` begins, from 0 at the very beginning, at this share of the first rate."""
+    def before_step(self, number: int) -> None:
+        """Step `number` begins, from 0 at the very beginning."""
         ...
 
 
@@ -202,7 +202,7 @@ def _epoch(work: _Work, examples: Examples, epoch: int) -> float:
         pace = (1 + math.cos(math.pi * (epoch - 1 + step / steps) / settings.epochs)) / 2
         for group, rate in zip(optimiser.param_groups, work.rates, strict=True):
             group["lr"] = rate * pace
-        _begin((epoch - 1) * steps + step, pace, work)
+        _begin((epoch - 1) * steps + step, work)
         chosen = order[step * settings.batch : (step + 1) * settings.batch]
         optimiser.zero_grad()
         outputs = work.network(examples.inputs[chosen])
@@ -213,11 +213,11 @@ def _epoch(work: _Work, examples: Examples, epoch: int) -> float:
     return float(losses) / steps
 
 
-def _begin(number: int, pace: float, work: _Work) -> None:
+def _begin(number: int, work: _Work) -> None:
     """Begin a step: the executor's masks first, then what the chip says of them."""
     executor, reread = work.executor, work.reread
     if isinstance(executor, Stepping):
-        executor.before_step(number, pace)
+        executor.before_step(number)
     if reread is not None and number and number % reread.every == 0:
         if not isinstance(executor, Renewing):
             raise ValueError("this executor takes no fresh conductances")
