@@ -53,18 +53,19 @@ def comparison(facts: Facts) -> str:
         f"{facts['epochs']} epochs and {facts['settings_tried']} learning rates "
         f"({', '.join(f'{rate:g}' for rate in facts['rates_tried'])}) for every row; density "
         f"{facts['density']:g}. Epochs are those that validation data chose, s what one training "
-        "took.",
+        "took; steps are those of a sample, relative to a sample without masks.",
         "",
-        f"| row | test | batch norm again | validation | less {facts['comparator']}, 95 % | epochs "
-        "| s |",
-        "|---|---|---|---|---|---|---|",
+        f"| row | test | batch norm again | validation | less {facts['comparator']}, 95 % | steps "
+        "| epochs | s |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for row in facts["rows"]:
+        steps = row.get("steps") or ()  # files of before have none
         each = " ".join(f"{100 * value:.1f}" for value in row["test"])
         less = "" if row["name"] == facts["comparator"] else _points(row["difference"])
         lines.append(
             f"| {row['name']} | {_percent(row['test'])} ({each}) | {_percent(row['reestimated'])} "
-            f"| {_percent(row['validation'])} | {less} "
+            f"| {_percent(row['validation'])} | {less} | {f'{mean(steps):.2f}' if steps else ''} "
             f"| {' '.join(map(str, row['best_epochs']))} | {row['seconds']:.0f} |"
         )
     return "\n".join(lines) + "\n"

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -51,6 +51,9 @@ class RowResult:
         The task's metric of each replicate; the last is `test` with batch norm estimated again.
     difference, reestimated_difference : Interval
         Of the test metric to the comparator's, paired by unit, mean over replicates.
+    steps : tuple of float
+        That a sample takes with each replicate's masks, relative to a sample without masks; empty
+        for weights that are no masks on a chip of their own.
     """
 
     row: Row
@@ -62,6 +65,7 @@ class RowResult:
     reestimated: tuple[float, ...]
     difference: Interval
     reestimated_difference: Interval
+    steps: tuple[float, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
@@ -137,7 +141,8 @@ def begin(
     Raises
     ------
     RunError
-        The folder is of another comparison.
+        The folder is of another comparison; or it was begun before placements were kept, what is
+        asked for needs them, and the chips have other maps by now.
     """
     said = request.identity
     if (folder / _REQUEST).is_file():
@@ -145,7 +150,12 @@ def begin(
             raise RunError(
                 f"{folder} was begun with other settings.", "Choose another name with --run."
             )
-        return tuple(Replicate.load(path) for path in _replicate_paths(request, folder))
+        kept = tuple(Replicate.load(path) for path in _replicate_paths(request, folder))
+        if request.needs_placement and any(each.placement is None for each in kept):
+            kept = _placed_again(kept, find(), folder)
+            for replicate, path in zip(kept, _replicate_paths(request, folder), strict=True):
+                replicate.save_placement(path)
+        return kept
     replicates = tuple(find())
     folder.mkdir(parents=True, exist_ok=True)
     for replicate, path in zip(replicates, _replicate_paths(request, folder), strict=True):
@@ -185,7 +195,14 @@ def compare(
     measured = {row.name: work.measured(row, trained[row.training]) for row in request.chosen}
     theirs = [each["test"] for each in measured[COMPARATOR]]
     rows = tuple(
-        _row(row, rates[row.training], trained[row.training], measured[row.name], theirs)
+        _row(
+            row,
+            rates[row.training],
+            trained[row.training],
+            measured[row.name],
+            theirs,
+            work.steps(trained[row.training]) if _is_on_own_chip(row, trained) else (),
+        )
         for row in request.chosen
     )
     done = Comparison(
@@ -212,7 +229,7 @@ def _conditions(
 ) -> Iterator[ConditionResult]:
     """Measure every row of masks on its own chip under every condition."""
     for row in work.request.chosen:
-        if row.on == "other" or not trained[row.training][0].masks or row.name == "ternary":
+        if not _is_on_own_chip(row, trained):
             continue
         sound = [each["test"] for each in measured[row.name]]
         knowing = KNOWN if row.on == "own" else ()
@@ -235,12 +252,18 @@ def _conditions(
             )
 
 
+def _is_on_own_chip(row: Row, trained: Mapping[str, Sequence[Trained]]) -> bool:
+    """Whether a row is of masks on the chip that they are for."""
+    return row.on != "other" and row.name != "ternary" and bool(trained[row.training][0].masks)
+
+
 def _row(
     row: Row,
     rate: float,
     trained: Sequence[Trained],
     measured: Sequence[dict[str, Measured]],
     theirs: Sequence[Measured],
+    steps: tuple[float, ...],
 ) -> RowResult:
     return RowResult(
         row=row,
@@ -252,6 +275,7 @@ def _row(
         reestimated=_values(measured, "reestimated"),
         difference=_difference(measured, "test", theirs),
         reestimated_difference=_difference(measured, "reestimated", theirs),
+        steps=steps,
     )
 
 
@@ -266,6 +290,20 @@ def _difference(
     return paired_difference(
         np.stack([each[name].of_units for each in measured]),
         np.stack([each.of_units for each in theirs]),
+    )
+
+
+def _placed_again(
+    kept: Sequence[Replicate], found: Sequence[Replicate], folder: Path
+) -> tuple[Replicate, ...]:
+    """Give replicates the placement that they had: it follows from the same chips and maps."""
+    if [(each.chips, each.maps) for each in kept] != [(each.chips, each.maps) for each in found]:
+        raise RunError(
+            f"{folder} does not say where its networks lie, and its chips have newer maps by now.",
+            "Leave out the row codebook, or begin another comparison with --run.",
+        )
+    return tuple(
+        replace(one, placement=other.placement) for one, other in zip(kept, found, strict=True)
     )
 
 

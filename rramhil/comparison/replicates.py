@@ -2,13 +2,14 @@
 
 Owns: the choice of the chips of each replicate, and the file that keeps what their cells read. A
 replicate's chips are those of the sockets asked for, then others that the lab has maps of; never
-one chip twice, since a second training on it would say nothing of another chip. Fires nothing.
+one chip twice, since a second training on it would say nothing of another chip. Where the network
+lies on them has a file of its own, which comparisons of before do not have. Fires nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean
 
@@ -21,6 +22,7 @@ from rramhil.flow.chips import KnownChip, geometry_of, known_chips
 from rramhil.inference import known_cells, measured_gains
 from rramhil.lab import Lab
 from rramhil.network import Network, Pairs, plan, weights_of
+from rramhil.switching import Placement
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +38,8 @@ class Replicate:
         What the cells of every matrix read as, in uS, each row alone.
     noise : float
         Relative standard deviation of a read.
+    placement : Placement or None
+        Where the cells are, which says the steps that masks take; None where it was not kept.
     """
 
     seed: int
@@ -43,22 +47,29 @@ class Replicate:
     maps: tuple[str, ...]
     pairs: Mapping[str, Pairs]
     noise: float
+    placement: Placement | None = None
 
     def to(self, device: str) -> Replicate:
         """The same on another device."""
         pairs = {name: Pairs(*(cell.to(device) for cell in each)) for name, each in self.items()}
-        return Replicate(self.seed, self.chips, self.maps, pairs, self.noise)
+        return replace(self, pairs=pairs)
 
     def items(self) -> Iterator[tuple[str, Pairs]]:
         """Name and pairs of every matrix."""
         yield from self.pairs.items()
 
     def save(self, path: Path) -> None:
-        """Write it as a file, whole or not at all."""
+        """Write it as a file, whole or not at all, and its placement as another beside it."""
+        self.save_placement(path)
         head = {name: getattr(self, name) for name in ("seed", "chips", "maps", "noise")}
         arrays: Arrays = {f"plus/{name}": pair.plus.numpy() for name, pair in self.items()}
         arrays |= {f"minus/{name}": pair.minus.numpy() for name, pair in self.items()}
         save_arrays(head, arrays, path)
+
+    def save_placement(self, path: Path) -> None:
+        """Write the placement, if there is one, beside the file `path` of the replicate."""
+        if self.placement is not None:
+            self.placement.save(path.with_suffix(".json"))
 
     @classmethod
     def load(cls, path: Path) -> Replicate:
@@ -66,7 +77,7 @@ class Replicate:
 
         Raises
         ------
-        RunError
+        RunError, PlacementError
             It is damaged.
         """
         head, arrays = load_arrays(path)
@@ -75,7 +86,15 @@ class Replicate:
             name: Pairs(torch.from_numpy(plus), torch.from_numpy(minus[name]))
             for name, plus in below("plus", arrays)
         }
-        return cls(head["seed"], tuple(head["chips"]), tuple(head["maps"]), pairs, head["noise"])
+        beside = path.with_suffix(".json")
+        return cls(
+            head["seed"],
+            tuple(head["chips"]),
+            tuple(head["maps"]),
+            pairs,
+            head["noise"],
+            Placement.load(beside) if beside.is_file() else None,
+        )
 
 
 def replicates_of(
@@ -152,6 +171,7 @@ def _placed(
         tuple(chip.map_id for chip in used),
         {each.name: weights_of(maps_uS, placement, each) for each in network.matrices},
         mean(chip.cells.noise for chip in used),
+        placement,
     )
 
 

@@ -75,6 +75,11 @@ class CompareRequest:
         )
 
     @property
+    def needs_placement(self) -> bool:
+        """Whether a row is trained for the places of its cells."""
+        return any(row.training == "codebook" for row in self.chosen)
+
+    @property
     def identity(self) -> dict[str, Any]:
         """What two runs of one comparison have in common, plain; rows may be added."""
         said = asdict(self)

@@ -20,8 +20,11 @@ import torch
 from torch import Tensor
 
 from rramhil.comparison.replicates import Replicate
+from rramhil.errors import RunError
+from rramhil.flow import STEPS
 from rramhil.network import Network, TrainedWeights, WeightExecutor
 from rramhil.pruning import (
+    CodebookExecutor,
     EpochRecord,
     FixedWeights,
     FrozenRandom,
@@ -33,7 +36,7 @@ from rramhil.pruning import (
     reestimate_batch_norm,
     train,
 )
-from rramhil.switching import Mask
+from rramhil.switching import Mask, deal_steps, tile_rows
 from rramhil.tasks import Examples, Splits, Task
 
 Float64Array = npt.NDArray[np.float64]
@@ -68,6 +71,7 @@ ROWS = (
     Row("frozen-digital", "the same, with all gains, biases and batch norm", "frozen-digital"),
     Row("pair", "G+ - G- gated pair by pair", "pair"),
     Row("cell", "each cell gated on its own", "cell"),
+    Row("codebook", f"cells gated in {STEPS:g} times the dense steps", "codebook"),
     Row("ternary", "digital weights -1, 0, 1, gated as cells", "flat"),
     Row("flat", "cell mask that knows no map, on the map", "flat", "map"),
     Row("transfer-pair", "pair mask of another chip, on the map", "pair", "other"),
@@ -148,6 +152,19 @@ def _gated(kind: str) -> Maker:
     return make
 
 
+def _codebook(network: Network, replicate: Replicate, density: float, seed: int) -> WeightExecutor:
+    if replicate.placement is None:
+        raise RunError("A codebook needs to know where a network lies on its chips.")
+    vectors = {each.name: each.vectors for each in network.matrices}
+    return CodebookExecutor(
+        replicate.pairs,
+        deal_steps(tile_rows(replicate.placement), vectors, STEPS),
+        density=density,
+        noise=replicate.noise,
+        seed=seed,
+    )
+
+
 def _flat(network: Network, replicate: Replicate, density: float, seed: int) -> WeightExecutor:
     return SupermaskExecutor(flat_pairs(replicate.pairs), "cell", density=density, seed=seed)
 
@@ -158,6 +175,7 @@ TRAININGS: Mapping[str, Maker] = {
     "frozen-digital": _frozen(True),
     "pair": _gated("pair"),
     "cell": _gated("cell"),
+    "codebook": _codebook,
     "flat": _flat,
 }
 

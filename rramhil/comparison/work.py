@@ -19,7 +19,7 @@ from rramhil.comparison.kept import load_measured, load_trained, save_measured, 
 from rramhil.comparison.replicates import Replicate
 from rramhil.comparison.request import CompareRequest, Step
 from rramhil.comparison.rows import Measured, Row, Trained, measure, train_once, weights_on
-from rramhil.flow import new_network
+from rramhil.flow import count_steps_of, new_network
 from rramhil.network import Network
 from rramhil.pruning import EpochRecord, TrainSettings, masked_weights
 from rramhil.tasks import Splits, Task
@@ -92,6 +92,16 @@ class Work(NamedTuple):
                 save_measured({n: _mean_of([part[n] for part in parts]) for n in names}, path)
             found.append(load_measured(path))
         return found
+
+    def steps(self, trained: Sequence[Trained]) -> tuple[float, ...]:
+        """Steps of a sample with masks, relative to those without; empty without a placement."""
+        matrices = self._network(0).matrices
+        counts = [
+            count_steps_of(replicate.placement, theirs.masks, matrices)
+            for replicate, theirs in zip(self.replicates, trained, strict=True)
+            if replicate.placement is not None
+        ]
+        return tuple(count.ratio for count in counts)
 
     def _under(
         self, trained: Trained, replicate: Replicate, condition: Condition, draw: int

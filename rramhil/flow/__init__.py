@@ -49,10 +49,18 @@ from rramhil.flow.resetting import (
 )
 from rramhil.flow.runs import find_run, newest_run, run_folder, write_report
 from rramhil.flow.starts import Start, digest_of, new_network, started
-from rramhil.flow.trading import StepCount, Trade, count_steps, draw_trades, trade_steps
-from rramhil.flow.training import TrainedRun, continue_run, train_run
+from rramhil.flow.trading import (
+    StepCount,
+    Trade,
+    count_steps,
+    count_steps_of,
+    draw_trades,
+    trade_steps,
+)
+from rramhil.flow.training import STEPS, TrainedRun, continue_run, train_run
 
 __all__ = [
+    "STEPS",
     "Applied",
     "Bench",
     "Checkpoint",
@@ -72,6 +80,7 @@ __all__ = [
     "chips_with_gains",
     "continue_run",
     "count_steps",
+    "count_steps_of",
     "digest_of",
     "draw_trades",
     "elsewhere",

@@ -6,14 +6,13 @@ How a run is trained is the caller's business. Touches no board.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rramhil.flow.pricing import ranges_of
 from rramhil.flow.training import TrainedRun
-from rramhil.network import Run
-from rramhil.switching import compile_masks
+from rramhil.network import Matrix, MatrixRecord, Run
+from rramhil.switching import Mask, Placement, compile_masks
 
 
 class StepCount(NamedTuple):
@@ -68,8 +67,15 @@ class Trade(NamedTuple):
 
 def count_steps(run: Run) -> StepCount:
     """Compile a run's masks and count the steps of a sample."""
-    vectors = {each.name: max(1, each.vectors) for each in run.matrices}
-    compiled = compile_masks(run.placement, run.masks.masks, ranges_of(run))
+    return count_steps_of(run.placement, run.masks.masks, run.matrices)
+
+
+def count_steps_of(
+    placement: Placement, masks: Mapping[str, Mask], matrices: Sequence[Matrix | MatrixRecord]
+) -> StepCount:
+    """Compile masks where they are placed, and count the steps of a sample."""
+    vectors = {each.name: max(1, each.vectors) for each in matrices}
+    compiled = compile_masks(placement, masks, 0)  # steps do not depend on the TIA range
     return StepCount(
         sum(vectors[part.tile.matrix] * part.bounds.steps for part in compiled),
         sum(vectors[part.tile.matrix] * part.bounds.dense for part in compiled),

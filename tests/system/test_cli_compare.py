@@ -35,12 +35,20 @@ def test_rows_are_compared_and_kept(cli: Cli) -> None:
     assert kept["rows"] == said["rows"]
     assert Path(said["picture"]).read_bytes().startswith(b"\x89PNG")
 
-    # the same command again trains nothing, and prints the same
+    # a row may be added, even where it was not kept where the network lies; nothing else is trained
+    (folder / "replicate-0.json").unlink()
     before = {path: path.stat().st_mtime_ns for path in folder.glob("training-*")}
-    shown = cli(*SHORT, "--rows", "cell,flat", "--replicates", "1").stdout
-    assert {path: path.stat().st_mtime_ns for path in folder.glob("training-*")} == before
+    shown = cli(*SHORT, "--rows", "cell,codebook", "--replicates", "1").stdout
+    after = {path: path.stat().st_mtime_ns for path in folder.glob("training-*")}
+    assert after.keys() - before.keys() == {folder / "training-codebook-0-0.01.npz"}
+    assert {path: after[path] for path in before} == before
     assert "1 setting" in shown
     assert f"{100 * said['rows'][1]['test'][0]:.2f}" in shown
+    kept = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
+    steps = {row["name"]: row["steps"] for row in kept["rows"]}
+    assert steps["trained"] == []
+    assert steps["codebook"][0] <= 1.25 < steps["cell"][0]
+    assert f"{steps['codebook'][0]:.2f}" in shown
 
 
 def test_replicates_need_chips_of_their_own(cli: Cli) -> None:

@@ -23,10 +23,11 @@ from rramhil.comparison import (  # noqa: E402
 from rramhil.comparison.conditions import Condition, OFF_uS, under  # noqa: E402
 from rramhil.comparison.rows import of_units  # noqa: E402
 from rramhil.errors import RunError, UsageError  # noqa: E402
-from rramhil.flow import new_network  # noqa: E402
-from rramhil.network import Pairs  # noqa: E402
+from rramhil.flow import STEPS, new_network  # noqa: E402
+from rramhil.network import Pairs, plan  # noqa: E402
 from rramhil.pruning import EpochRecord  # noqa: E402
 from rramhil.tasks import Examples, Splits, load  # noqa: E402
+from tests.support.networks import MACRO  # noqa: E402
 
 DIGITS = load("digits")
 _ALL = DIGITS.data(Path())
@@ -36,6 +37,7 @@ REQUEST = CompareRequest("digits", rows=("pair", "flat"), epochs=1, replicates=2
 
 def replicates(count: int = 2) -> tuple[Replicate, ...]:
     network = new_network(DIGITS, SPLITS)
+    placement = plan(network, MACRO)
     made: list[Replicate] = []
     for seed in range(count):
         random = torch.Generator().manual_seed(seed)
@@ -45,7 +47,7 @@ def replicates(count: int = 2) -> tuple[Replicate, ...]:
             )
             for each in network.matrices
         }
-        made.append(Replicate(seed, (f"chip{seed}",), (f"map{seed}",), pairs, 0.02))
+        made.append(Replicate(seed, (f"chip{seed}",), (f"map{seed}",), pairs, 0.02, placement))
     return tuple(made)
 
 
@@ -167,6 +169,52 @@ def test_replicates_come_back_as_they_were(tmp_path: Path):
     assert (found.seed, found.chips, found.maps, found.noise) == (0, ("chip0",), ("map0",), 0.02)
     for name, pair in one.pairs.items():
         assert all(torch.equal(a, b) for a, b in zip(pair, found.pairs[name], strict=True))
+    assert one.placement is not None
+    assert found.placement is not None
+    assert found.placement.id == one.placement.id
+
+
+def test_codebooks_keep_to_their_budget_of_steps(tmp_path: Path):
+    request = replace(REQUEST, rows=("cell", "codebook", "ternary"), rates=(0.01,), epochs=6)
+    rows = {row.row.name: row for row in run(tmp_path, request)[0].rows}
+    assert max(rows["codebook"].steps) <= STEPS < min(rows["cell"].steps)
+    assert rows["trained"].steps == rows["ternary"].steps == ()
+    assert np.mean(rows["codebook"].validation) > 0.3  # 18 steps of training
+
+
+def test_a_comparison_of_before_placements_were_kept_takes_codebooks_too(tmp_path: Path):
+    request = replace(REQUEST, rows=("pair",), rates=(0.01,))
+    run(tmp_path, request)
+    for path in tmp_path.glob("replicate-*.json"):
+        path.unlink()
+    pairs, steps = run(tmp_path, request)
+    assert all(step.is_kept for step in steps)
+    assert pairs.rows[1].steps == ()
+    found = replicates()
+    with pytest.raises(RunError, match="newer maps"):
+        begin(
+            replace(request, rows=("codebook",)),
+            tmp_path,
+            lambda: [replace(each, maps=("newer",)) for each in found],
+        )
+    more, steps = run(tmp_path, replace(request, rows=("pair", "codebook")))
+    assert {step.kind for step in steps if not step.is_kept} == {"codebook"}
+    assert len(more.rows[1].steps) == len(more.rows[2].steps) == 2
+    assert len(list(tmp_path.glob("replicate-*.json"))) == 2
+
+
+def test_what_a_folder_is_told_apart_by_stays_the_same():
+    # folders that were begun are gone on with by later versions
+    assert REQUEST.identity == {
+        "which": "digits",
+        "epochs": 1,
+        "density": 0.5,
+        "rates": [0.01, 0.003],
+        "seed": 0,
+        "replicates": 2,
+        "overlay": False,
+        "allow_digital": False,
+    }
 
 
 # --- conditions -----------------------------------------------------------------------------
