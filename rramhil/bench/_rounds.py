@@ -20,8 +20,8 @@ class Figure:
     reference : str
         What it is compared with, and that one's median in the same unit.
     ratio : float
-        Median over the rounds of ours / reference, both in `unit`: of rates, above 1 means that ours
-        is faster; of times, below 1.
+        Median over the rounds of ours / reference, both in `unit`: of rates, above 1 means that
+        ours is faster; of times, below 1.
     """
 
     name: str
