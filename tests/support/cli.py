@@ -1,13 +1,20 @@
-"""The command line as users run it: in a process of its own, its output looked at from outside."""
+"""The command line as users run it: in a process of its own, its output looked at from outside.
+
+A `Cli` that is called forks its process from one that has loaded the libraries; one that is started
+begins from nothing, as on a user's computer.
+"""
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Generator
+import tempfile
+import threading
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +22,7 @@ from typing import Any
 
 TIMEOUT_S = 60.0
 COMMAND = (sys.executable, "-m", "rramhil")
+PROJECT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
@@ -36,6 +44,54 @@ class Outcome:
         return self.stderr.rstrip().rpartition("\n")[2]
 
 
+class _Forks:
+    """Processes that begin with the libraries loaded; see `tests.support.fork_server`."""
+
+    def __init__(self) -> None:
+        self._server: subprocess.Popen[str] | None = None
+        self._one_at_a_time = threading.Lock()
+
+    def run(self, folder: Path, environment: dict[str, str], arguments: Sequence[str]) -> Outcome:
+        """Run a command to its end, which must come within `TIMEOUT_S`."""
+        with self._one_at_a_time, tempfile.TemporaryDirectory() as kept:
+            stdout, stderr = Path(kept, "stdout"), Path(kept, "stderr")
+            asked = {
+                "folder": str(folder),
+                "environment": environment,
+                "arguments": arguments,
+                "stdout": str(stdout),
+                "stderr": str(stderr),
+            }
+            code = self._ask(json.dumps(asked))
+            return Outcome(code, stdout.read_text("utf-8"), stderr.read_text("utf-8"))
+
+    def _ask(self, command: str) -> int:
+        if self._server is None:
+            self._server = subprocess.Popen(
+                [sys.executable, "-m", "tests.support.fork_server"],
+                cwd=PROJECT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            atexit.register(self._server.communicate)
+        told, heard = self._server.stdin, self._server.stdout
+        assert told is not None
+        assert heard is not None
+        told.write(f"{command}\n")
+        told.flush()
+        child = int(heard.readline())
+        overdue = threading.Timer(TIMEOUT_S, os.kill, (child, signal.SIGKILL))
+        overdue.start()
+        try:
+            return int(heard.readline())
+        finally:
+            overdue.cancel()
+
+
+_forks = _Forks()
+
+
 class Cli:
     """Runs `rramhil` in a folder, with a lab of its own and nothing of the user's environment."""
 
@@ -48,16 +104,7 @@ class Cli:
 
     def __call__(self, *arguments: str, code: int | None = 0, **environment: str) -> Outcome:
         """Run to the end; `code` is what it must end with, None for anything."""
-        done = subprocess.run(
-            [*COMMAND, *arguments],
-            cwd=self.folder,
-            env={**self.environment, **environment},
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT_S,
-            check=False,
-        )
-        outcome = Outcome(done.returncode, done.stdout, done.stderr)
+        outcome = _forks.run(self.folder, {**self.environment, **environment}, arguments)
         told = f"rramhil {' '.join(arguments)} ended with {outcome}"
         assert code is None or outcome.code == code, told
         assert "Traceback" not in outcome.stderr, told

@@ -97,7 +97,7 @@ def test_a_recipe_file_outside_the_limits_is_refused_before_anything_is_fired(fr
 
 
 def test_what_is_no_recipe_is_refused_without_a_board(fresh: Cli) -> None:
-    refused = fresh("program", "--recipe", "dens", "--board", "tcp://127.0.0.1:1", code=2)
+    refused = fresh("program", "--recipe", "dens", "--board", "tcp://127.0.0.1:1", code=3)
     assert "dense, sparse, ladder" in refused.sentences
 
 

@@ -13,7 +13,7 @@ pytest.importorskip("torch", reason="networks need the extra `train`")
 from rramhil.cli import _app
 from rramhil.errors import RramhilError
 from rramhil.network import Run
-from tests.support.cli import Cli
+from tests.support.cli import Cli, finished
 
 TRAIN_KEYS = {
     "task",
@@ -131,6 +131,8 @@ def test_without_torch_one_sentence_says_what_to_install(
     tmp_path: Path, command: tuple[str, ...]
 ) -> None:
     (tmp_path / "torch.py").write_text("raise ImportError", encoding="utf-8")
-    told = Cli(tmp_path)(*command, code=2).sentences
-    assert "torch, which is not installed" in told
-    assert 'pip install "rramhil[train]"' in told
+    # in a process that has not loaded the true one
+    told = finished(Cli(tmp_path).start(*command))
+    assert told.code == 2
+    assert "torch, which is not installed" in told.sentences
+    assert 'pip install "rramhil[train]"' in told.sentences

@@ -53,6 +53,7 @@ def test_what_does_not_fit_is_refused_with_the_cells_that_are_missing(cli: Cli) 
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("chips", [1, CHIPS])
 def test_a_patch_runs_through_all_of_it_without_a_pulse(
     cli: Cli, chips: int, monkeypatch: pytest.MonkeyPatch
