@@ -82,7 +82,6 @@ def plan(
     from rramhil.cli._boards import find_settings, observed_board, opened_lab
     from rramhil.cli._networks import need_extra, parse_gate
     from rramhil.cli._output import print_json
-    from rramhil.flow import elsewhere
 
     need_extra()
     parse_gate(gate)
@@ -100,7 +99,7 @@ def plan(
         )
     if png is not None:
         _draw(made, png)
-    others = [each.as_dict() for each in elsewhere(made.matrices)]
+    others = _elsewhere(made)
     if as_json:
         print_json({**made.as_dict(), "elsewhere": others, "png": png})
         return
@@ -359,6 +358,13 @@ def _verdict(path: Path, applied: Applied, chips: Any, verdicts: Any) -> dict[st
         "maps": {str(number): each.map_id for number, each in chips.items()},
         "verifications": {str(number): each.as_dict() for number, each in verdicts.items()},
     }
+
+
+def _elsewhere(plan: Plan) -> list[dict[str, Any]]:
+    """The same matrices on other hardware."""
+    from rramhil.flow import elsewhere
+
+    return [each.as_dict() for each in elsewhere(plan.matrices)]
 
 
 def _draw(plan: Plan, png: Path) -> None:
