@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -53,19 +53,22 @@ def comparison(facts: Facts) -> str:
         f"{facts['epochs']} epochs and {facts['settings_tried']} learning rates "
         f"({', '.join(f'{rate:g}' for rate in facts['rates_tried'])}) for every row; density "
         f"{facts['density']:g}. Epochs are those that validation data chose, s what one training "
-        "took; steps are those of a sample, relative to a sample without masks.",
+        "took; steps are those of a sample, relative to a sample without masks."
+        + _AT_LAST
+        * facts.get("final", False),
         "",
         f"| row | test | batch norm again | validation | less {facts['comparator']}, 95 % | steps "
         "| epochs | s |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for row in facts["rows"]:
-        steps = row.get("steps") or ()  # files of before have none
+        steps = _mean(row.get("steps", ()))  # files of before have none
+        validation = _mean([100 * value for value in row["validation"]])
         each = " ".join(f"{100 * value:.1f}" for value in row["test"])
         less = "" if row["name"] == facts["comparator"] else _points(row["difference"])
         lines.append(
             f"| {row['name']} | {_percent(row['test'])} ({each}) | {_percent(row['reestimated'])} "
-            f"| {_percent(row['validation'])} | {less} | {f'{mean(steps):.2f}' if steps else ''} "
+            f"| {validation} | {less} | {steps} "
             f"| {' '.join(map(str, row['best_epochs']))} | {row['seconds']:.0f} |"
         )
     return "\n".join(lines) + "\n"
@@ -122,7 +125,7 @@ def ages(facts: Facts) -> str:
 
 def command(facts: Facts) -> str:
     """The command that made a comparison."""
-    more = " --conditions" * bool(facts["conditions"])
+    more = " --conditions" * bool(facts["conditions"]) + " --final" * facts.get("final", False)
     chips = len({chip for group in facts["chips"] for chip in group})
     return (
         f"rramhil train {facts['task']} --compare --chips 0-{chips - 1} --replicates "
@@ -131,6 +134,10 @@ def command(facts: Facts) -> str:
     )
 
 
+_AT_LAST = (
+    " Rate and epoch were chosen on the first replicate; then every replicate was trained once "
+    "more on all training data, of which validation data are a part."
+)
 _NAMES = {"noise": "read noise", "stuck": "stuck cells", "unformed": "unformed cells"}
 _KINDS: dict[str, tuple[str, Callable[[Facts], str]]] = {
     "compare": ("compare", comparison),
@@ -143,6 +150,10 @@ _KINDS: dict[str, tuple[str, Callable[[Facts], str]]] = {
 def _decade(point: Facts) -> int:
     """The age that was asked for: measuring the front end, and the map, comes on top."""
     return int(point["asked_s"])
+
+
+def _mean(values: Sequence[float]) -> str:
+    return f"{mean(values):.2f}" if values else ""
 
 
 def _percent(values: list[float]) -> str:

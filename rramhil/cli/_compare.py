@@ -35,6 +35,9 @@ _ONE_TRAINING = (
 )  # fmt: skip
 """Parameters of the command that say how one training is to be."""
 
+_MANY_TRAININGS = ("rows", "replicates", "tries", "conditions", "final")
+"""Parameters of the command that say how a comparison is to be."""
+
 CompareOption = Annotated[
     bool, typer.Option("--compare", help="Compare all ways to get weights, on several chips.")
 ]
@@ -62,6 +65,16 @@ ConditionsOption = Annotated[
 ]
 
 
+FinalOption = Annotated[
+    bool,
+    typer.Option(
+        "--final",
+        help="With --compare: let validation data choose on the first replicate, then train each "
+        "once more on all training data.",
+    ),
+]
+
+
 def refuse_other_options(context: typer.Context) -> None:
     """Refuse what says how one training is to be, which a comparison does in all ways.
 
@@ -76,6 +89,19 @@ def refuse_other_options(context: typer.Context) -> None:
                 f"{parameter.opts[0]} does not go with --compare, which trains in all ways.",
                 "Leave it; --rows chooses which.",
             )
+
+
+def refuse_options_of_comparisons(context: typer.Context) -> None:
+    """Refuse what says how a comparison is to be, where one training is asked for.
+
+    Raises
+    ------
+    UsageError
+        An option was given that one training has not.
+    """
+    for parameter in context.command.params:
+        if parameter.name in _MANY_TRAININGS and was_given(context, parameter.name):
+            raise UsageError(f"{parameter.opts[0]} goes with --compare.", "Add it, or leave both.")
 
 
 def run_compare(
@@ -106,18 +132,21 @@ def run_compare(
 
     need_extra()
     from rramhil.comparison import RATES, ROWS, CompareRequest
+    from rramhil.datasets import data_root
+    from rramhil.tasks import final_splits
 
     chosen = tuple(row.name for row in ROWS) if rows is None else tuple(rows.split(","))
     request = CompareRequest(which=which, rows=chosen, rates=RATES[:tries], **said)
     settings = find_settings(*where)
     task, splits = load_task(which, settings.lab)
+    final = final_splits(task, splits, data_root(settings.lab)) if request.final else None
     chip, several = chips
     with opened_lab(settings) as lab, controlled_board(settings) as board:
         sockets = parse_chips(several, chip, board.identity.chips)
         folder = lab.root / FOLDER / (_checked(name) if name else _name_of(board, sockets, request))
         replicates = _found(board, lab, sockets, request, task, splits, folder)
     # the board is free again: training takes hours, and only needs what its cells read
-    facts = compare_and_keep(request, task, splits, replicates, folder)
+    facts = compare_and_keep(request, task, splits, replicates, folder, final)
     print_json(facts) if as_json else print_comparison(facts)
 
 
@@ -127,6 +156,7 @@ def compare_and_keep(
     splits: Splits,
     replicates: Sequence[Replicate],
     folder: Path,
+    final: Splits | None = None,
 ) -> dict[str, Any]:
     """Compare, with bars, and keep table and picture in the folder.
 
@@ -139,13 +169,14 @@ def compare_and_keep(
     from rramhil.comparison import compare, draw_comparison
 
     with Bars() as bars:
-        watch = _Watch(bars, request.epochs or task.epochs)
+        watch = _Watch(bars)
         done = compare(
             request,
             task,
             splits,
             replicates,
             folder,
+            final=final,
             on_step=watch.step,
             on_epoch=watch.epoch,
         )
@@ -165,6 +196,11 @@ def print_comparison(facts: dict[str, Any]) -> None:
             "budget of a row",
             f"{facts['epochs']} epochs, {_counted(facts['settings_tried'])} tried "
             f"(learning rate {rates}), chosen on validation data",
+        ),
+        *(
+            [("at last", "trained once more on all training data, for the epochs that were chosen")]
+            if facts["final"]
+            else []
         ),
         (
             "replicates",
@@ -205,7 +241,7 @@ def _line(row: dict[str, Any], facts: dict[str, Any]) -> tuple[str, ...]:
         row["name"],
         f"{100 * mean(row['test']):.2f}",
         f"{100 * mean(row['reestimated']):.2f}",
-        f"{100 * mean(row['validation']):.2f}",
+        f"{100 * mean(row['validation']):.2f}" if row["validation"] else "",
         less,
         f"{mean(row['steps']):.2f}" if row["steps"] else "",
         f"{row['rate']:g}",
@@ -273,14 +309,15 @@ class _Watch:
     """Draws a bar for each training, and says which ones were there already."""
 
     bars: Any
-    epochs: int
 
     def step(self, step: Step) -> None:
         what = f"{step.kind}, replicate {step.replicate + 1}, rate {step.rate:g}"
         if step.condition is not None:
             what += f", {step.condition.kind} {step.condition.level:g}"
+        if step.is_final:
+            what += ", on all training data"
         if not step.is_kept:
-            self.bars.phase(what, self.epochs, "epochs")
+            self.bars.phase(what, step.epochs, "epochs")
 
     def epoch(self, record: EpochRecord) -> None:
         self.bars.advance(1, 0)

@@ -9,9 +9,11 @@ import typer
 from rramhil.cli._compare import (
     CompareOption,
     ConditionsOption,
+    FinalOption,
     ReplicatesOption,
     RowsOption,
     TriesOption,
+    refuse_options_of_comparisons,
 )
 from rramhil.cli._networks import (
     AllowDigitalOption,
@@ -108,6 +110,7 @@ def train(
     replicates: ReplicatesOption = 3,
     tries: TriesOption = 2,
     conditions: ConditionsOption = False,
+    final: FinalOption = False,
     board: BoardOption = None,
     lab: LabOption = None,
     as_json: JsonOption = False,
@@ -146,8 +149,10 @@ def train(
             allow_digital=allow_digital,
             device=device,
             conditions=conditions,
+            final=final,
         )
         return
+    refuse_options_of_comparisons(context)
 
     from rramhil.cli._boards import find_settings
     from rramhil.cli._networks import need_extra, parse_gate

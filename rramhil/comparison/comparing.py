@@ -6,7 +6,8 @@ comparison that was killed goes on where it was.
 
 Each kind of weights is trained with each learning rate on the first replicate; the one with the
 best validation metric is taken for the other replicates. Validation data choose the epoch of each
-training. Test data are measured on once, with what was chosen.
+training. Test data are measured on once, with what was chosen. Or, with `final`, rate and epoch are
+those of the first replicate, and what is measured was trained once more on all training data.
 """
 
 from __future__ import annotations
@@ -49,6 +50,8 @@ class RowResult:
         A training took, mean over replicates.
     validation, test, reestimated : tuple of float
         The task's metric of each replicate; the last is `test` with batch norm estimated again.
+        Where trainings were final, validation is that of the training that chose, for rows on the
+        weights it had, else empty.
     difference, reestimated_difference : Interval
         Of the test metric to the comparator's, paired by unit, mean over replicates.
     steps : tuple of float
@@ -121,6 +124,7 @@ class Comparison:
             "settings_tried": len(request.rates),
             "density": request.density,
             "comparator": COMPARATOR,
+            "final": request.final,
             "rows": [row.as_dict() for row in self.rows],
             "conditions": [each.as_dict() for each in self.conditions],
             "software": self.software,
@@ -171,6 +175,7 @@ def compare(
     replicates: Sequence[Replicate],
     folder: Path,
     *,
+    final: Splits | None = None,
     on_step: Callable[[Step], None] = lambda step: None,
     on_epoch: Callable[[EpochRecord], None] = lambda record: None,
 ) -> Comparison:
@@ -182,14 +187,25 @@ def compare(
         As `begin` gives them.
     folder : Path
         Of this comparison; what it has is not done again.
+    final : Splits, optional
+        As `final_splits` gives them, to train on once more; goes with `request.final`.
     on_step, on_epoch : callable
         Told before each training, and after each of its epochs.
+
+    Raises
+    ------
+    ValueError
+        There are no such data where they are asked for, or the other way round.
     """
-    work = Work(request, task, splits, tuple(replicates), folder, on_step, on_epoch)
+    if request.final != (final is not None):
+        raise ValueError("data to train on at last go with a request for that")
+    work = Work(request, task, splits, tuple(replicates), folder, on_step, on_epoch, final)
     kinds = dict.fromkeys(row.training for row in request.chosen)
     rates = {kind: work.search(kind) for kind in kinds}
     trained = {
-        kind: tuple(work.training(kind, number, rates[kind]) for number in range(len(replicates)))
+        kind: tuple(
+            work.that_counts(kind, number, rates[kind]) for number in range(len(replicates))
+        )
         for kind in kinds
     }
     measured = {row.name: work.measured(row, trained[row.training]) for row in request.chosen}
@@ -238,7 +254,7 @@ def _conditions(
             if condition.is_known:
                 kind, draws = row.training, 1
                 masks = [
-                    work.training(kind, number, rates[kind], condition)
+                    work.that_counts(kind, number, rates[kind], condition)
                     for number in range(len(work.replicates))
                 ]
             found = work.under(row, masks, condition, draws)
@@ -270,7 +286,7 @@ def _row(
         rate=rate,
         best_epochs=tuple(each.best_epoch for each in trained),
         seconds=mean(each.seconds for each in trained),
-        validation=_values(measured, "validation"),
+        validation=_validation(row, trained, measured),
         test=_values(measured, "test"),
         reestimated=_values(measured, "reestimated"),
         difference=_difference(measured, "test", theirs),
@@ -281,6 +297,14 @@ def _row(
 
 def _values(measured: Sequence[Mapping[str, Measured]], name: str) -> tuple[float, ...]:
     return tuple(each[name].value for each in measured)
+
+
+def _validation(
+    row: Row, trained: Sequence[Trained], measured: Sequence[Mapping[str, Measured]]
+) -> tuple[float, ...]:
+    if all("validation" in each for each in measured):
+        return _values(measured, "validation")
+    return (trained[0].validation,) if row.on == "own" else ()
 
 
 def _difference(

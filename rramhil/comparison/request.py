@@ -36,6 +36,11 @@ class CompareRequest:
         As of `TrainRequest`.
     device : str
         To train on, such as "cpu" or "cuda".
+    conditions : bool
+        Measure masks under noise, stuck and unformed cells too.
+    final : bool
+        Let validation data choose on the first replicate only, then train every replicate once more
+        on all training data.
     """
 
     which: str
@@ -49,6 +54,7 @@ class CompareRequest:
     allow_digital: bool = False
     device: str = "cpu"
     conditions: bool = False
+    final: bool = False
 
     def __post_init__(self) -> None:
         known = {row.name for row in ROWS}
@@ -81,9 +87,9 @@ class CompareRequest:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What two runs of one comparison have in common, plain; rows may be added."""
+        """What two runs of one comparison have in common, plain; the rest may be added."""
         said = asdict(self)
-        for name in ("rows", "device", "conditions"):
+        for name in ("rows", "device", "conditions", "final"):
             del said[name]
         return said | {"rates": list(self.rates)}
 
@@ -99,12 +105,17 @@ class Step(NamedTuple):
     rate : float
     is_kept : bool
         Whether it was there already.
+    epochs : int
     condition : Condition or None
         That its cells are under, if it was known.
+    is_final : bool
+        Whether it is on all training data.
     """
 
     kind: str
     replicate: int
     rate: float
     is_kept: bool
+    epochs: int
     condition: Condition | None = None
+    is_final: bool = False

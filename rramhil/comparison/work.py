@@ -26,7 +26,11 @@ from rramhil.tasks import Splits, Task
 
 
 class Work(NamedTuple):
-    """What is done for one comparison, each part once."""
+    """What is done for one comparison, each part once.
+
+    Where there is `final`, a last training on all training data is what counts; what chose its rate
+    and its epochs is the first replicate's training with validation data.
+    """
 
     request: CompareRequest
     task: Task
@@ -35,6 +39,7 @@ class Work(NamedTuple):
     folder: Path
     on_step: Callable[[Step], None]
     on_epoch: Callable[[EpochRecord], None]
+    final: Splits | None = None
 
     def search(self, kind: str) -> float:
         """Learning rate with the best validation metric on the first replicate."""
@@ -44,24 +49,43 @@ class Work(NamedTuple):
     def training(
         self, kind: str, number: int, rate: float, condition: Condition | None = None
     ) -> Trained:
-        """Train, on cells under a condition if there is one, or take what is there."""
-        name = "" if condition is None else f"-{condition.name}"
-        path = self.folder / f"training-{kind}-{number}-{rate:g}{name}.npz"
+        """Train, on cells under a condition if there is one, or take what is there.
+
+        Validation data choose the epoch.
+        """
+        epochs = self.request.epochs or self.task.epochs
+        path = self.folder / f"training-{kind}-{number}-{rate:g}{_under_name(condition)}.npz"
+        return self._trained(path, Step(kind, number, rate, path.is_file(), epochs, condition))
+
+    def that_counts(
+        self, kind: str, number: int, rate: float, condition: Condition | None = None
+    ) -> Trained:
+        """Train as a row is measured: on all training data where that is asked for."""
+        if self.final is None:
+            return self.training(kind, number, rate, condition)
+        chosen = self.training(kind, 0, rate)
+        name = f"final-{kind}-{number}-{rate:g}-{chosen.best_epoch}{_under_name(condition)}.npz"
+        path = self.folder / name
         is_kept = path.is_file()
-        self.on_step(Step(kind, number, rate, is_kept, condition))
-        if is_kept:
+        step = Step(kind, number, rate, is_kept, chosen.best_epoch, condition, is_final=True)
+        return self._trained(path, step)._replace(validation=chosen.validation)
+
+    def _trained(self, path: Path, step: Step) -> Trained:
+        self.on_step(step)
+        if step.is_kept:
             return load_trained(path)
-        replicate = self.replicates[number]
-        if condition is not None:
-            replicate = under(condition, replicate)
+        replicate = self.replicates[step.replicate]
+        if step.condition is not None:
+            replicate = under(step.condition, replicate)
         trained = train_once(
-            kind,
+            step.kind,
             self._network(replicate.seed),
             self.task,
-            self.splits,
+            self._data if step.is_final else self.splits,
             replicate.to(self.request.device),
-            self._settings(replicate.seed, rate),
+            TrainSettings(step.epochs, batch=self.task.batch, seed=replicate.seed, rate=step.rate),
             density=self.request.density,
+            chooses=not step.is_final,
             on_epoch=self.on_epoch,
         )
         save_trained(trained, path)
@@ -71,7 +95,7 @@ class Work(NamedTuple):
         """Measure a row on every replicate, or take what is there."""
         found: list[dict[str, Measured]] = []
         for number, replicate in enumerate(self.replicates):
-            path = self.folder / f"row-{row.name}-{number}.npz"
+            path = self.folder / f"{self._prefix}row-{row.name}-{number}.npz"
             if not path.is_file():
                 shift = 1 if row.on == "other" else 0
                 theirs = trained[(number + shift) % len(trained)]
@@ -85,7 +109,7 @@ class Work(NamedTuple):
         """Measure a row's masks on every replicate under a condition: test data, mean of draws."""
         found: list[dict[str, Measured]] = []
         for number, (replicate, theirs) in enumerate(zip(self.replicates, trained, strict=True)):
-            path = self.folder / f"row-{row.name}-{number}-{condition.name}.npz"
+            path = self.folder / f"{self._prefix}row-{row.name}-{number}-{condition.name}.npz"
             if not path.is_file():
                 parts = [self._under(theirs, replicate, condition, draw) for draw in range(draws)]
                 names = ("test", "reestimated")
@@ -112,7 +136,7 @@ class Work(NamedTuple):
     def _tested(
         self, network: Network, trained: Trained, weights: Mapping[str, Tensor]
     ) -> dict[str, Measured]:
-        task, splits = self.task, self.splits
+        task, splits = self.task, self._data
         return {
             "test": measure(network, trained, weights, task, splits.test),
             "reestimated": measure(
@@ -122,13 +146,22 @@ class Work(NamedTuple):
 
     def _measure(self, row: Row, trained: Trained, replicate: Replicate) -> dict[str, Measured]:
         weights = weights_on(row, trained, replicate)
-        network, splits = self._network(replicate.seed), self.splits
-        validation = measure(network, trained, weights, self.task, splits.validation)
-        return {"validation": validation} | self._tested(network, trained, weights)
+        network = self._network(replicate.seed)
+        tested = self._tested(network, trained, weights)
+        if self.final is not None:  # it has learnt from the validation data
+            return tested
+        return tested | {
+            "validation": measure(network, trained, weights, self.task, self.splits.validation)
+        }
 
-    def _settings(self, seed: int, rate: float) -> TrainSettings:
-        epochs = self.request.epochs or self.task.epochs
-        return TrainSettings(epochs, batch=self.task.batch, seed=seed, rate=rate)
+    @property
+    def _data(self) -> Splits:
+        return self.splits if self.final is None else self.final
+
+    @property
+    def _prefix(self) -> str:
+        """Of the names of files that have what came of the trainings that count."""
+        return "" if self.final is None else "final-"
 
     def _network(self, seed: int) -> Network:
         request = self.request
@@ -136,6 +169,10 @@ class Work(NamedTuple):
             self.task, self.splits, seed=seed, allow_digital=request.allow_digital
         )
         return network.to(request.device)
+
+
+def _under_name(condition: Condition | None) -> str:
+    return "" if condition is None else f"-{condition.name}"
 
 
 def _mean_of(parts: Sequence[Measured]) -> Measured:

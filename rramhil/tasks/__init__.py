@@ -4,7 +4,8 @@ A user's own task is as good as a built-in one: it makes a `Task` in a file of i
 here knows chips, masks or executors. Importing this package loads no torch; `load` may.
 """
 
+from rramhil.tasks._final import final_splits
 from rramhil.tasks._load import KNOWN, load
 from rramhil.tasks._task import Examples, Splits, Task
 
-__all__ = ["KNOWN", "Examples", "Splits", "Task", "load"]
+__all__ = ["KNOWN", "Examples", "Splits", "Task", "final_splits", "load"]

@@ -57,6 +57,9 @@ class Task:
         Samples of a training step, at least 2.
     also : mapping of str to callable
         Further metrics that are reported, by name; they choose nothing.
+    undivided : callable, optional
+        Takes the folder of data sets and gives all training data, for a last training with nothing
+        held back; left out, those are the training and the validation part together.
     """
 
     name: str
@@ -69,6 +72,7 @@ class Task:
     epochs: int
     batch: int = 64
     also: Mapping[str, Callable[[Tensor, Tensor], float]] = field(default_factory=dict, hash=False)
+    undivided: Callable[[Path], Examples] | None = None
 
     def measured(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
         """Every metric by its name, the one that counts first."""

@@ -7,13 +7,16 @@
 | retina-phantom | drawn, 96 x 96 | 8 | 2 | 5 |
 
 The network learns from patches, drawn once by a fixed seed, turned and mirrored; validation and
-test have whole photographs. Pixels outside the field of view have target -1: they are not counted.
+test have whole photographs. A last training has patches of those too that chose the epoch. Pixels
+outside the field of view have target -1: they are not counted.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -40,25 +43,44 @@ _CHOOSING = 5
 """One of so many training photographs, the last ones, chooses the epoch."""
 
 
-def data(root: Path) -> Splits:
-    """Of CHASE_DB1: patches (1024, 1, 128, 128), photographs (4 and 8, 1, 480, 512) float32.
+class _Photographs(NamedTuple):
+    """Photographs, and the patches that are drawn of each that is trained on.
 
-    Inputs are 0 to 1, targets 0, 1 (a vessel) or -1 (outside the field of view).
+    Attributes
+    ----------
+    read : callable
+        Takes the folder of data sets, gives training and test photographs.
+    halved : bool
+        Whether they are taken at half their size.
+    pixels, patches : int
+        Side of a patch, and how many of a photograph.
     """
-    training, test = (_examples(part, halved=True) for part in read_chase_db1(root))
-    return _splits(training, test, pixels=128, patches=64)
 
+    read: Callable[[Path], tuple[Retinas, Retinas]]
+    halved: bool
+    pixels: int
+    patches: int
 
-def drive_data(root: Path) -> Splits:
-    """Of DRIVE: patches (1024, 1, 128, 128), photographs (4 and 20, 1, 592, 576) float32."""
-    training, test = (_examples(part, halved=False) for part in read_drive(root))
-    return _splits(training, test, pixels=128, patches=64)
+    def splits(self, root: Path) -> Splits:
+        """Patches (N, 1, pixels, pixels) and whole photographs (N, 1, H, W), float32.
 
+        Inputs are 0 to 1, targets 0, 1 (a vessel) or -1 (outside the field of view).
+        """
+        training, test = self._examples(root)
+        kept = len(training.inputs) - len(training.inputs) // _CHOOSING
+        first, last = (Examples(*(each[part] for each in training)) for part in _parts(kept))
+        return Splits(self._patches(first), last, test)
 
-def phantom_data(root: Path) -> Splits:
-    """Of the phantom: patches (128, 1, 32, 32), images (2 and 5, 1, 96, 96); no `root` needed."""
-    training, test = (_examples(part, halved=False) for part in draw_phantom())
-    return _splits(training, test, pixels=32, patches=16)
+    def undivided(self, root: Path) -> Examples:
+        """Patches of all training photographs."""
+        return self._patches(self._examples(root)[0])
+
+    def _examples(self, root: Path) -> tuple[Examples, Examples]:
+        training, test = (_examples(part, self.halved) for part in self.read(root))
+        return training, test
+
+    def _patches(self, examples: Examples) -> Examples:
+        return _patches(examples, self.pixels, self.patches)
 
 
 def loss(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -107,12 +129,6 @@ def _padded(images: Tensor, inside: Tensor, outside: float) -> Tensor:
     return functional.pad(torch.where(inside, images, outside), around, value=outside)
 
 
-def _splits(training: Examples, test: Examples, *, pixels: int, patches: int) -> Splits:
-    kept = len(training.inputs) - len(training.inputs) // _CHOOSING
-    first, last = (Examples(*(each[part] for each in training)) for part in _parts(kept))
-    return Splits(_patches(first, pixels, patches), last, test)
-
-
 def _parts(kept: int) -> tuple[slice, slice]:
     return slice(0, kept), slice(kept, None)
 
@@ -132,16 +148,31 @@ def _patches(examples: Examples, pixels: int, patches: int) -> Examples:
     return Examples(whole[:, :1].contiguous(), whole[:, 1:].contiguous())
 
 
-_vessels = partial(
-    Task, loss=loss, metric=roc_auc, metric_name="ROC AUC", also={"PR AUC": pr_auc}, bits=6
-)
+def _vessels(name: str, photographs: _Photographs, **said: Any) -> Task:
+    return Task(
+        name=name,
+        data=photographs.splits,
+        undivided=photographs.undivided,
+        loss=loss,
+        metric=roc_auc,
+        metric_name="ROC AUC",
+        also={"PR AUC": pr_auc},
+        bits=6,
+        **said,
+    )
 
-task = _vessels(name="retina-vessels", model=UNet, data=data, epochs=8, batch=8)
-drive_task = _vessels(name="retina-vessels-drive", model=UNet, data=drive_data, epochs=8, batch=8)
+
+# photographs of 480 x 512 and 592 x 576 pixels, drawings of 96 x 96
+task = _vessels(
+    "retina-vessels", _Photographs(read_chase_db1, True, 128, 64), model=UNet, epochs=8, batch=8
+)
+drive_task = _vessels(
+    "retina-vessels-drive", _Photographs(read_drive, False, 128, 64), model=UNet, epochs=8, batch=8
+)
 phantom_task = _vessels(
-    name="retina-phantom",
+    "retina-phantom",
+    _Photographs(lambda root: draw_phantom(), False, 32, 16),
     model=partial(UNet, (8, 16, 24)),
-    data=phantom_data,
     epochs=10,
     batch=16,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,12 +22,14 @@ from rramhil.comparison import (  # noqa: E402
     draw_comparison,
 )
 from rramhil.comparison.conditions import Condition, OFF_uS, under  # noqa: E402
-from rramhil.comparison.rows import of_units  # noqa: E402
+from rramhil.comparison.kept import load_trained  # noqa: E402
+from rramhil.comparison.rows import of_units, train_once  # noqa: E402
 from rramhil.errors import RunError, UsageError  # noqa: E402
 from rramhil.flow import STEPS, new_network  # noqa: E402
 from rramhil.network import Pairs, plan  # noqa: E402
-from rramhil.pruning import EpochRecord  # noqa: E402
-from rramhil.tasks import Examples, Splits, load  # noqa: E402
+from rramhil.pruning import EpochRecord, TrainSettings  # noqa: E402
+from rramhil.tasks import Examples, Splits, Task, final_splits, load  # noqa: E402
+from rramhil.tasks.unet import UNet  # noqa: E402
 from tests.support.networks import MACRO  # noqa: E402
 
 DIGITS = load("digits")
@@ -35,8 +38,10 @@ SPLITS = Splits(*(Examples(*(tensor[:192] for tensor in part)) for part in _ALL)
 REQUEST = CompareRequest("digits", rows=("pair", "flat"), epochs=1, replicates=2)
 
 
-def replicates(count: int = 2) -> tuple[Replicate, ...]:
-    network = new_network(DIGITS, SPLITS)
+def replicates(
+    count: int = 2, task: Task = DIGITS, splits: Splits = SPLITS
+) -> tuple[Replicate, ...]:
+    network = new_network(task, splits)
     placement = plan(network, MACRO)
     made: list[Replicate] = []
     for seed in range(count):
@@ -87,8 +92,6 @@ def test_every_kind_of_weights_gets_the_same_budget(done: tuple[Comparison, list
 
 def test_the_rate_is_chosen_on_validation_data(done: tuple[Comparison, list[Step], Path]):
     comparison, _, folder = done
-    from rramhil.comparison.kept import load_trained
-
     for row in comparison.rows:
         tried = {
             rate: load_trained(folder / f"training-{row.row.training}-0-{rate:g}.npz").validation
@@ -215,6 +218,96 @@ def test_what_a_folder_is_told_apart_by_stays_the_same():
         "overlay": False,
         "allow_digital": False,
     }
+
+
+# --- a last training on all training data ---------------------------------------------------
+
+
+def test_a_last_training_ends_with_its_last_epoch():
+    best = iter(range(9, 0, -1))
+    worse = replace(DIGITS, metric=lambda outputs, targets: float(next(best)))
+    better = replace(DIGITS, metric=lambda outputs, targets: -float(next(best)))
+    (one,) = replicates(1)
+
+    def masks(task: Task, *, chooses: bool):
+        trained = train_once(
+            "cell",
+            new_network(DIGITS, SPLITS),
+            task,
+            SPLITS,
+            one,
+            TrainSettings(3),
+            chooses=chooses,
+        )
+        return trained.best_epoch, trained.masks["1"].plus, trained.state
+
+    first, last, at_last = (
+        masks(worse, chooses=True),
+        masks(better, chooses=True),
+        masks(worse, chooses=False),
+    )
+    assert (first[0], last[0], at_last[0]) == (1, 3, 3)
+    assert (at_last[1] == last[1]).all()
+    assert all(torch.equal(value, last[2][name]) for name, value in at_last[2].items())
+    assert (at_last[1] != first[1]).any()
+
+
+def test_the_first_replicate_chooses_and_all_are_trained_once_more_on_all_photographs(
+    tmp_path: Path,
+):
+    phantom = replace(load("retina-phantom"), model=partial(UNet, (4, 6)))
+    splits = phantom.data(tmp_path)
+    final = final_splits(phantom, splits, tmp_path)
+    assert (len(splits.train.inputs), len(final.train.inputs)) == (128, 160)
+    assert torch.equal(final.train.inputs[:128], splits.train.inputs)
+    splits, final = (  # a quarter of the patches will do
+        each._replace(train=Examples(*(part[::4] for part in each.train)))
+        for each in (splits, final)
+    )
+    plain = CompareRequest("retina-phantom", rows=("cell",), epochs=2, rates=(0.01,), replicates=2)
+    request = replace(plain, final=True)
+
+    def run_phantom(request: CompareRequest) -> tuple[Comparison, list[Step]]:
+        steps: list[Step] = []
+        kept = begin(request, tmp_path, lambda: replicates(2, phantom, splits))
+        done = compare(
+            request,
+            phantom,
+            splits,
+            kept,
+            tmp_path,
+            final=final if request.final else None,
+            on_step=steps.append,
+        )
+        return done, steps
+
+    done, steps = run_phantom(request)
+    new = [step for step in steps if not step.is_kept]
+    assert Counter((step.kind, step.is_final) for step in new) == {
+        ("trained", False): 1,
+        ("trained", True): 2,
+        ("cell", False): 1,
+        ("cell", True): 2,
+    }
+    assert {step.replicate for step in new if not step.is_final} == {0}
+    for row in done.rows:
+        chosen = next(
+            load_trained(path) for path in tmp_path.glob(f"training-{row.row.name}-0-*.npz")
+        )
+        assert row.best_epochs == (chosen.best_epoch,) * 2
+        assert row.validation == (chosen.validation,)
+        assert {step.epochs for step in new if step.is_final and step.kind == row.row.name} == {
+            chosen.best_epoch
+        }
+    assert done.as_dict()["final"]
+
+    # the same folder serves the comparison without
+    before, steps = run_phantom(plain)
+    assert {(s.kind, s.replicate) for s in steps if not s.is_kept} == {("trained", 1), ("cell", 1)}
+    assert before.rows[1].test != done.rows[1].test
+    again, steps = run_phantom(request)
+    assert all(step.is_kept for step in steps)
+    assert again.as_dict() == done.as_dict()
 
 
 # --- conditions -----------------------------------------------------------------------------

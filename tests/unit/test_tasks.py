@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from rramhil.errors import NotFound, TaskError
-from rramhil.tasks import KNOWN, load
+from rramhil.tasks import KNOWN, final_splits, load
 
 OWN = """
 import torch
@@ -54,6 +55,28 @@ def test_digits_have_three_parts_that_share_no_image():
     outputs = task.model()(splits.test.inputs)
     assert outputs.shape == (540, 10)
     assert 0 <= task.metric(outputs, splits.test.targets) <= 1
+
+
+def test_data_of_a_last_training_have_what_was_held_back():
+    torch = pytest.importorskip("torch", reason="tasks need the extra `train`")
+    task = load("digits")
+    splits = task.data(Path("nowhere"))
+    final = final_splits(task, splits, Path("nowhere"))
+    assert torch.equal(
+        final.train.inputs, torch.cat([splits.train.inputs, splits.validation.inputs])
+    )
+    assert len(final.train.targets) == 1077 + 180
+    assert final.test is splits.test
+    seen = {image.numpy().tobytes() for image in final.train.inputs}
+    assert all(image.numpy().tobytes() in seen for image in final.validation.inputs)
+
+
+def test_parts_of_different_kinds_are_not_joined_unless_the_task_says_how():
+    pytest.importorskip("torch", reason="tasks need the extra `train`")
+    task = load("retina-phantom")
+    splits = task.data(Path("nowhere"))
+    with pytest.raises(TaskError, match=r"\(1, 96, 96\).*\(1, 32, 32\)"):
+        final_splits(replace(task, undivided=None), splits, Path("nowhere"))
 
 
 def test_a_users_own_task_is_loaded_from_its_file(tmp_path: Path):
