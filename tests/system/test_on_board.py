@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from calibration import Gains  # noqa: E402
 from rramhil.driver import Board  # noqa: E402
 from rramhil.errors import UsageError, VerificationFailed  # noqa: E402
 from rramhil.inference import (  # noqa: E402
+    Deployment,
     FrontEnd,
     KnownCells,
     OnBoard,
@@ -32,9 +35,9 @@ from rramhil.inference import (  # noqa: E402
     recorded_codes,
 )
 from rramhil.network import Network, convert, plan, weights_of  # noqa: E402
-from rramhil.pruning import TrainSettings, fit  # noqa: E402
+from rramhil.pruning import SupermaskExecutor, TrainSettings, fit  # noqa: E402
 from rramhil.switching import Mask, Placement, compile_masks  # noqa: E402
-from rramhil.tasks import Splits, digits  # noqa: E402
+from rramhil.tasks import Splits, digits, load  # noqa: E402
 from tests.support.boards import served_board  # noqa: E402
 from tests.support.networks import (  # noqa: E402
     MACRO,
@@ -232,6 +235,76 @@ def test_two_networks_on_the_same_cells_are_swapped_as_if_each_were_alone(
         for kind in ("form_pulses", "set_pulses", "reset_pulses"):
             assert getattr(after, kind) == getattr(before, kind)
     assert not torch.equal(*alone)
+
+
+TASKS = {"digits": (64,), "spoken-digits": (1, 23, 20), "fashion-mnist": (1, 14, 14)}
+"""Tasks that share a chip, and the shape of a sample."""
+
+
+class Resident(NamedTuple):
+    """A task's network with random masks of half of the cells it lies on, and samples."""
+
+    network: Network
+    placement: Placement
+    masks: dict[str, Mask]
+    inputs: Tensor
+
+    def on(self, board: Board, *before: Deployment) -> Deployment:
+        """Load it beside what is there."""
+        return deploy(
+            board,
+            self.placement,
+            self.masks,
+            len(board.description.ranges) - 1,
+            front_end=before[-1].front_end if before else None,
+            first_slot=max((each.slots for each in before), default=0),
+        )
+
+    def said(self, deployment: Deployment) -> Tensor:
+        with torch.no_grad():
+            return self.network.use(OnBoard(deployment))(self.inputs)
+
+
+def resident(name: str, programmed: Programmed) -> Resident:
+    task, random = load(name), torch.Generator().manual_seed(5)
+    inputs = torch.rand(2, *TASKS[name], generator=random)
+    network = convert(task.model(), task.bits, example_input=inputs)
+    placement = plan(network, MACRO)
+    cells_uS = {0: programmed.measured.conductance_uS}
+    pairs = {each.name: weights_of(cells_uS, placement, each) for each in network.matrices}
+    masks_of = SupermaskExecutor(pairs, "cell", seed=1).eval()
+    masks_of.prepare(network)
+    network.use(masks_of).calibrate([inputs]).freeze().eval()
+    return Resident(network, placement, masks_of.masks(), inputs)
+
+
+def test_three_tasks_live_on_the_same_cells_and_not_a_pulse_is_between_them(
+    programmed: Programmed, lab_root: Path, tmp_path: Path
+):
+    tasks = [resident(name, programmed) for name in TASKS]
+    used = [each.placement.used(0) for each in tasks]
+    # each pair of tasks has most cells of the smaller one in common
+    for one, other in combinations(used, 2):
+        assert (one & other).sum() > 0.5 * min(one.sum(), other.sum())
+    alone: list[Tensor] = []
+    for number, task in enumerate(tasks):
+        root = programmed.copy(tmp_path / str(number))
+        with quiet_board(root, SEED) as (address, _), Board.open(address, lab_root=root) as board:
+            alone.append(task.said(task.on(board)))
+    root = programmed.copy(lab_root)
+    with quiet_board(root, SEED) as (address, _), Board.open(address, lab_root=root) as board:
+        before = board.counters(0)
+        loaded: list[Deployment] = []
+        for task in tasks:
+            loaded.append(task.on(board, *loaded))
+        for _ in range(2):
+            for task, deployment, wanted in zip(tasks, loaded, alone, strict=True):
+                assert torch.equal(task.said(deployment), wanted)
+        after = board.counters(0)
+        assert after.conversions > before.conversions
+        for kind in ("form_pulses", "set_pulses", "reset_pulses"):
+            assert getattr(after, kind) == getattr(before, kind)
+    assert all(float(said.std()) > 0 for said in alone)
 
 
 def test_with_fewer_slots_than_tiles_schedules_are_loaded_as_they_are_needed(
