@@ -13,7 +13,7 @@ pytest.importorskip("torch", reason="networks need the extra `train`")
 
 import rramhil
 from rramhil.cli import _app
-from rramhil.errors import RramhilError
+from rramhil.errors import ModelRefused, RramhilError
 from rramhil.lab import Lab
 from rramhil.programming import program
 from sim_backend.faults import load as load_faults
@@ -33,6 +33,37 @@ INFER_KEYS = {
     "pulses",
     "chip_share",
 }
+OWN_TASK = """
+import torch
+from torch import nn
+
+from rramhil.tasks import Examples, Splits, Task
+
+WORDS = torch.randn(4, 20, generator=torch.Generator().manual_seed(0))
+
+
+def drawn(count, seed):
+    random = torch.Generator().manual_seed(seed)
+    which = torch.randint(4, (count,), generator=random)
+    noisy = WORDS[which] + 0.5 * torch.randn(count, 20, generator=random)
+    return Examples(torch.sigmoid(noisy), which)
+
+
+def two_layers():
+    return nn.Sequential(nn.Linear(20, 24), {layer}nn.ReLU(), nn.Linear(24, 4))
+
+
+task = Task(
+    name="words",
+    model=two_layers,
+    data=lambda root: Splits(drawn(600, 1), drawn(100, 2), drawn(200, 3)),
+    loss=nn.functional.cross_entropy,
+    metric=lambda outputs, targets: float((outputs.argmax(1) == targets).float().mean()),
+    metric_name="accuracy",
+    bits=4,
+    epochs=5,
+)
+"""
 TWO_MINUTES_S = 120
 CELLS = 512 * 512
 
@@ -95,6 +126,33 @@ def test_masks_are_applied_without_a_pulse_and_proved(cli: Cli, first: dict[str,
     proved = cli("mask", "verify", "digits", "--json").json
     assert proved["clean"]
     assert proved["verifications"]["0"]["samples"] >= applied["steps"]
+
+
+def test_a_task_of_ones_own_is_trained_and_runs_on_the_chip(
+    cli: Cli, first: dict[str, object]
+) -> None:
+    (cli.folder / "words.py").write_text(OWN_TASK.format(layer=""), encoding="utf-8")
+    trained = cli("train", "words.py:task", "--json").json
+    assert trained["test"] > 0.9
+    said = cli("infer", "words.py:task", "--json").json
+    assert (said["task"], said["run"]) == ("words.py:task", trained["run"])
+    assert (said["samples"], said["pulses"], said["chip_share"]) == (200, 0, 1.0)
+    assert said["software_value"] == trained["test"]
+    assert said["value"] > 0.9
+    assert 0.8 < said["noise_ratio"] <= 1.25
+
+
+def test_a_layer_that_no_chip_can_hold_is_refused_by_name(
+    cli: Cli, first: dict[str, object]
+) -> None:
+    text = OWN_TASK.format(layer="nn.LayerNorm(24), ")
+    (cli.folder / "norm.py").write_text(text, encoding="utf-8")
+    # in this process: to load torch once more would take seconds
+    words = ["train", str(cli.folder / "norm.py"), "--lab", str(cli.lab)]
+    with pytest.raises(ModelRefused, match="LayerNorm") as told:
+        typer.main.get_command(_app)(words, standalone_mode=False)
+    assert told.value.exit_code == 2
+    assert "--allow-digital" in str(told.value)
 
 
 FAULTS = {
