@@ -3,7 +3,8 @@
 Two networks as FashionMNIST has them: the paper's convolutional one on 14 x 14 pixels, and
 784-512-10, inputs of 4 bits. Images are random, batches of 64; the trainer is the same, with cell
 gating on random conductances and their read noise, or with ordinary weights. Both use the threads
-that torch uses by default. Figures are times: at a ratio of 1.1 masks take 1.1 times as long.
+that torch uses by default. Figures are times: a ratio of 1.1 means that masks take 1.1 times as
+long.
 """
 
 from __future__ import annotations

@@ -57,6 +57,9 @@ def run_facts(trained: TrainedRun, training: Training) -> dict[str, Any]:
     if result.written is not None:
         facts["by_reset"] = {
             **pulse_price(result.written, training.bench.board.description),
+            "first_pulses": result.written.first,
+            # of all epochs; the pulses above are those up to the best one
+            "flips": sum(record.pulses or 0 for record in result.history),
             "in_the_chip": {str(chip): each.as_dict() for chip, each in trained.written.items()},
         }
     return facts
@@ -93,7 +96,8 @@ def _by_reset(facts: dict[str, Any]) -> str:
     written = "written" if facts["in_the_chip"] else "would take"
     return (
         f"{written} {facts['reset_pulses']:,} RESET and {facts['set_pulses']:,} SET pulses, "
-        f"{facts['most_of_a_cell']} at most a cell, {1e3 * facts['energy_j']:.3g} mJ at most"
+        f"{facts['most_of_a_cell']} at most a cell, {1e3 * facts['energy_j']:.3g} mJ at most; "
+        f"{facts['flips']:,} flips after the first masks, in all epochs"
     )
 
 

@@ -112,7 +112,8 @@ HysteresisOption = Annotated[
         "--hysteresis",
         metavar="X",
         min=0.0,
-        help="By reset: keep a bit until its score has moved by X first standard deviations.",
+        help="By reset: keep a bit until its score is beyond the threshold by X standard "
+        "deviations of the first scores; 0.5 saves most pulses.",
     ),
 ]
 BudgetOption = Annotated[

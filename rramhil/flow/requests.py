@@ -18,6 +18,9 @@ NoiseSource = Literal["map", "cells", "reads", "conversions"]
 OFF_uS = 1.0
 """What a cell conducts after a RESET, until it is measured. Source: assumed."""
 
+_BEGIN = 0.1
+"""Share of a training before masks are first written by pulses; decision 0029."""
+
 
 @dataclass(frozen=True)
 class TrainRequest:
@@ -108,6 +111,7 @@ class TrainRequest:
             return None
         return Economy(
             hysteresis=self.hysteresis,
+            begin=_BEGIN,
             cell_pulses=self.cell_pulses,
             run_pulses=self.pulse_budget,
             every=self.in_the_loop or 1,

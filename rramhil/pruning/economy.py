@@ -24,6 +24,9 @@ class Economy:
         that moved by no more since their bits were written; in standard deviations of the first
         scores, 0 or more. Scores are learnt with the masks as they are, so what is kept is not
         lost to them.
+    begin : float
+        Share of the training, 0 to 1, before the first masks are written: until then masks follow
+        their scores, on the map alone, and take no pulse. Most bits change in the first epochs.
     cell_pulses, run_pulses : int or None
         Pulses that one cell, and all cells of a run together, may get, 0 or more; the first masks
         count.
@@ -39,6 +42,7 @@ class Economy:
     """
 
     hysteresis: float = 0.0
+    begin: float = 0.0
     cell_pulses: int | None = None
     run_pulses: int | None = None
     every: int = 1
@@ -47,6 +51,8 @@ class Economy:
     def __post_init__(self) -> None:
         if not self.hysteresis >= 0:
             raise ValueError(f"a hysteresis is 0 or more, not {self.hysteresis}")
+        if not 0 <= self.begin <= 1:
+            raise ValueError(f"masks begin to be written at 0 to 1, not {self.begin}")
         budgets = [each for each in (self.cell_pulses, self.run_pulses) if each is not None]
         if self.every < 1 or min(budgets, default=0) < 0:
             raise ValueError(
@@ -79,7 +85,7 @@ class Written(NamedTuple):
 
 
 class HeldGates(nn.Module):
-    """Gates of one matrix as its cells have them; all are open before the first masks.
+    """Gates of one matrix as its cells have them; before the first masks, as scores ask for.
 
     Parameters
     ----------
@@ -95,11 +101,14 @@ class HeldGates(nn.Module):
         Of each of its cells.
     counts : (3,) int64
         Pulses of the first masks, then RESET and SET since.
+    has_begun : () bool
+        Whether the first masks are written.
     """
 
     is_open: Tensor
     pulses: Tensor
     counts: Tensor
+    has_begun: Tensor
 
     def __init__(self, shape: tuple[int, ...], cells: int) -> None:
         super().__init__()
@@ -107,24 +116,32 @@ class HeldGates(nn.Module):
         self.register_buffer("is_open", torch.ones(shape, dtype=torch.bool))
         self.register_buffer("pulses", torch.zeros(shape, dtype=torch.int32))
         self.register_buffer("counts", torch.zeros(3, dtype=torch.int64))
+        self.register_buffer("has_begun", torch.zeros((), dtype=torch.bool))
+
+    @property
+    def spent(self) -> int:
+        """Pulses so far."""
+        return int(self.counts.sum())
 
     @property
     def written(self) -> Written:
-        """Pulses so far."""
+        """The same in parts; before the first masks, what writing the present ones would take."""
+        if not self.has_begun:
+            closed = int((~self.is_open).sum()) * self._cells
+            return Written(first=closed, most=min(1, closed))
         first, resets, sets = (int(each) for each in self.counts)
         return Written(first, resets, sets, int(self.pulses.max()))
 
     @torch.no_grad()
-    def update(
-        self,
-        scores: Tensor,
-        threshold: Tensor,
-        economy: Economy,
-        width: float,
-        *,
-        is_first: bool = False,
-    ) -> None:
+    def follow(self, scores: Tensor, threshold: Tensor) -> None:
+        """Be as scores (...) float32 ask for, before the first masks: nothing is written."""
+        self.is_open.copy_(scores >= threshold)
+
+    @torch.no_grad()
+    def write(self, scores: Tensor, threshold: Tensor, economy: Economy, width: float) -> None:
         """Write the bits that scores ask for, as far as economy lets them.
+
+        The first masks are written into cells that all conduct, without hysteresis.
 
         Parameters
         ----------
@@ -134,13 +151,15 @@ class HeldGates(nn.Module):
         economy : Economy
             With the pulses that are left, as `run_pulses`.
         width : float
-            Its hysteresis as a difference of scores; 0 for the first masks.
-        is_first : bool
-            These are the first masks, counted by themselves.
+            Its hysteresis as a difference of scores.
         """
+        is_first = not self.has_begun
+        if is_first:
+            self.is_open.fill_(True)
+            self.has_begun.fill_(True)
         beyond = scores - threshold
         changed = (beyond >= 0) != self.is_open
-        if width:
+        if width and not is_first:
             changed &= beyond.abs() > width
         if economy.cell_pulses is not None:
             changed &= self.pulses < economy.cell_pulses

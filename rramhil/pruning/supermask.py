@@ -135,20 +135,21 @@ class SupermaskExecutor(nn.Module):
         noisy = not per_conversion and any(each.spread_uS is not None for each in self._each())
         largest = max(layer.cells_uS.numel() for layer in self._each())
         self._bank = NoiseBank(largest, random) if noisy else None
-        self._write(0.0, is_first=True)
+        self._write(0.0)
 
     def weight(self, matrix: Matrix) -> Tensor:
         """Weights of a matrix in uS, (outputs, inputs) float32, with a gradient to its scores."""
         layer, scores = self._of(matrix.name)
         read = mean = layer.cells_uS
+        is_drawn = False
         if self.training and layer.reads_uS is not None:
             read = layer.reads_uS[self._turn % len(layer.reads_uS)]
         elif self.training and layer.spread_uS is not None and not self.per_conversion:
-            read = torch.addcmul(
-                mean, layer.spread_uS, cast(NoiseBank, self._bank).draw(mean.shape)
-            )
+            noise = cast(NoiseBank, self._bank).draw(mean.shape)
+            read, is_drawn = torch.addcmul(mean, layer.spread_uS, noise), True
         if layer.held is None:
-            return cast(Tensor, _Gated.apply(scores, layer.threshold(scores), read, mean))
+            threshold = layer.threshold(scores)
+            return cast(Tensor, _Gated.apply(scores, threshold, read, mean, is_drawn))
         off = cast(Tensor, layer.off_uS)
         return cast(Tensor, _Held.apply(scores, layer.held.is_open, read, off, mean))
 
@@ -173,17 +174,24 @@ class SupermaskExecutor(nn.Module):
         keep_variance(network, self.weight)
         self.train(was_training)
 
-    def before_step(self, number: int) -> None:
+    def before_step(self, number: int, done: float) -> None:
         """Take the next recorded read, and write masks anew where it is their turn.
 
         Parameters
         ----------
         number : int
             Of the step, from 0 at the very beginning of training.
+        done : float
+            Share of the training that is over.
         """
         self._turn = number
         if self.economy is not None and number and number % self.economy.every == 0:
-            self._write(self.economy.hysteresis * FIRST_SPREAD)
+            self._write(done)
+
+    @property
+    def is_in_cells(self) -> bool:
+        """Whether a chip is to have the present masks: not before written ones begin to be."""
+        return all(layer.held is None or bool(layer.held.has_begun) for layer in self._each())
 
     @torch.no_grad()
     def masks(self) -> dict[str, Mask]:
@@ -274,38 +282,38 @@ class SupermaskExecutor(nn.Module):
         spreads = torch.hypot(*spread)[None] if is_pair else torch.stack([*spread])
         return spreads if bool(spreads.any()) else None
 
-    def _write(self, width: float, *, is_first: bool = False) -> None:
+    def _write(self, done: float) -> None:
         """Write the masks that scores ask for, as far as the budget of the run lets them."""
         economy = self.economy
         if economy is None:
             return
+        width = economy.hysteresis * FIRST_SPREAD
         for layer, scores in zip(self._each(), self.scores, strict=True):
-            taken = cast(Written, self.written)
+            held, threshold = cast(HeldGates, layer.held), layer.threshold.exact(scores)
+            if done < economy.begin:
+                held.follow(scores, threshold)
+                continue
             left = None
             if economy.run_pulses is not None:
-                left = max(0, economy.run_pulses - taken.first - taken.changes)
-            held = cast(HeldGates, layer.held)
-            held.update(
-                scores.detach(),
-                layer.threshold.exact(scores),
-                replace(economy, run_pulses=left),
-                width,
-                is_first=is_first,
-            )
+                spent = sum(cast(HeldGates, each.held).spent for each in self._each())
+                left = max(0, economy.run_pulses - spent)
+            held.write(scores.detach(), threshold, replace(economy, run_pulses=left), width)
 
 
 class _Gated(torch.autograd.Function):
     """Sum over the S cells of each weight of what open gates let through."""
 
     @staticmethod
-    def forward(ctx: Any, scores: Tensor, threshold: Tensor, read: Tensor, mean: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, scores: Tensor, threshold: Tensor, read: Tensor, mean: Tensor, is_drawn: bool
+    ) -> Tensor:
         ctx.save_for_backward(mean)
-        return _sum(_open(read, scores, threshold))
+        return _sum(_open(read, scores, threshold, read if is_drawn else torch.empty_like(read)))
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None, None]:
         (mean,) = ctx.saved_tensors
-        return gradients[0] * mean, None, None, None
+        return gradients[0] * mean, None, None, None, None
 
 
 class _Held(torch.autograd.Function):
@@ -328,10 +336,14 @@ def _sum(through: Tensor) -> Tensor:
     return through[0] if len(through) == 1 else through[0].add_(through[1])
 
 
-def _open(read: Tensor, scores: Tensor, threshold: Tensor) -> Tensor:
-    """What is read where scores reach the threshold, and 0 elsewhere."""
+def _open(read: Tensor, scores: Tensor, threshold: Tensor, into: Tensor) -> Tensor:
+    """What is read where scores reach the threshold, and 0 elsewhere.
+
+    A read that was drawn for this call is written over: the memory of another one would cost more
+    than all the rest.
+    """
     if scores.is_cuda:
         return torch.where(scores >= threshold, read, 0)
     # a processor has one pass for it, which keeps what is above, five times as fast as `where`
     below = float(torch.nextafter(threshold, threshold.new_tensor(-torch.inf)))
-    return torch.ops.aten.threshold_backward(read, scores, below)
+    return torch.ops.aten.threshold_backward.grad_input(read, scores, below, grad_input=into)

@@ -45,14 +45,19 @@ class Masked(Protocol):
 class Stepping(Protocol):
     """An executor that wants to know of each step."""
 
-    def before_step(self, number: int) -> None:
-        """Step `number` begins, from 0 at the very beginning."""
+    def before_step(self, number: int, done: float) -> None:
+        """Step `number` begins, from 0 at the very beginning, with this share of all behind it."""
         ...
 
 
 @runtime_checkable
 class Renewing(Masked, Protocol):
     """An executor whose conductances can be measured again."""
+
+    @property
+    def is_in_cells(self) -> bool:
+        """Whether a chip is to have its present masks."""
+        ...
 
     def renew(self, pairs: Mapping[str, Pairs]) -> None:
         """Take fresh conductances in uS, by the matrix's name."""
@@ -199,10 +204,11 @@ def _epoch(work: _Work, examples: Examples, epoch: int) -> float:
     steps = max(1, count // settings.batch)
     losses = torch.zeros((), device=examples.inputs.device)
     for step in range(steps):
-        pace = (1 + math.cos(math.pi * (epoch - 1 + step / steps) / settings.epochs)) / 2
+        epochs_done = epoch - 1 + step / steps
+        pace = (1 + math.cos(math.pi * epochs_done / settings.epochs)) / 2
         for group, rate in zip(optimiser.param_groups, work.rates, strict=True):
             group["lr"] = rate * pace
-        _begin((epoch - 1) * steps + step, work)
+        _begin((epoch - 1) * steps + step, epochs_done / settings.epochs, work)
         chosen = order[step * settings.batch : (step + 1) * settings.batch]
         optimiser.zero_grad()
         outputs = work.network(examples.inputs[chosen])
@@ -213,15 +219,16 @@ def _epoch(work: _Work, examples: Examples, epoch: int) -> float:
     return float(losses) / steps
 
 
-def _begin(number: int, work: _Work) -> None:
+def _begin(number: int, done: float, work: _Work) -> None:
     """Begin a step: the executor's masks first, then what the chip says of them."""
     executor, reread = work.executor, work.reread
     if isinstance(executor, Stepping):
-        executor.before_step(number)
+        executor.before_step(number, done)
     if reread is not None and number and number % reread.every == 0:
         if not isinstance(executor, Renewing):
             raise ValueError("this executor takes no fresh conductances")
-        executor.renew(reread.read(executor.masks()))
+        if executor.is_in_cells:
+            executor.renew(reread.read(executor.masks()))
 
 
 @contextmanager

@@ -122,7 +122,7 @@ def plain(history: tuple[EpochRecord, ...]) -> list[EpochRecord]:
         {"gate": "pair", "density": None},
         {"reads": True},
         {"per_conversion": True},
-        {"economy": Economy(hysteresis=0.3, run_pulses=20_000, every=2, off_uS=1.0)},
+        {"economy": Economy(hysteresis=0.3, begin=0.6, run_pulses=20_000, every=2, off_uS=1.0)},
         {"economy": Economy(every=3, off_uS=1.0), "reread": True},
         {"gate": "codebook"},
     ],
