@@ -113,7 +113,7 @@ HysteresisOption = Annotated[
         metavar="X",
         min=0.0,
         help="By reset: keep a bit until its score is beyond the threshold by X standard "
-        "deviations of the first scores; 0.5 saves most pulses.",
+        "deviations of the first scores; 0.7 saves most pulses.",
     ),
 ]
 BudgetOption = Annotated[

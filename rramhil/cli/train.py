@@ -76,7 +76,7 @@ app = new_app()
         "rramhil train digits --gate codebook --steps 1.25",
         "rramhil train my_task.py:task --chips 0-3 --run wide",
         "rramhil train digits --resume",
-        "rramhil train digits --by reset --hysteresis 1 --in-the-loop 50",
+        "rramhil train digits --by reset --hysteresis 0.7 --in-the-loop 10",
         "rramhil train digits --compare --chips 0-2",
     )
 )

@@ -185,7 +185,10 @@ class SupermaskExecutor(nn.Module):
             Share of the training that is over.
         """
         self._turn = number
-        if self.economy is not None and number and number % self.economy.every == 0:
+        if self.economy is None or not number:
+            return
+        # before there is anything to change in cells, masks are free to follow every step
+        if not self.is_in_cells or number % self.economy.every == 0:
             self._write(done)
 
     @property
