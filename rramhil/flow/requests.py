@@ -19,7 +19,7 @@ OFF_uS = 1.0
 """What a cell conducts after a RESET, until it is measured. Source: assumed."""
 
 _BEGIN = 0.1
-"""Share of a training before masks are first written by pulses; decision 0029."""
+"""Share of a training before masks are first written by pulses; decision 0030."""
 
 
 @dataclass(frozen=True)

@@ -137,6 +137,7 @@ def test_hysteresis_saves_pulses_and_wear_on_digits():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_hysteresis_takes_a_fifth_of_the_flips_at_half_a_point_of_fashion_mnist(data_root: Path):
     task = load("fashion-mnist")
     splits = task.data(data_root)
