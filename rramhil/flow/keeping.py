@@ -12,7 +12,7 @@ from typing import Any
 
 from firmware_protocol.messages import Operation
 from rramhil.driver import Board, Description
-from rramhil.errors import Interrupted, MapFileError, NotFound, RunError
+from rramhil.errors import Interrupted, MapFileError, NotFound, RramhilError, RunError
 from rramhil.flow.checkpoints import Checkpoint
 from rramhil.flow.chips import KnownChip, known_chips
 from rramhil.flow.in_the_loop import Bench
@@ -120,8 +120,11 @@ def finish_training(
     ------
     Interrupted
         By the user; the training is kept, and the sentence says how to go on.
+    RramhilError
+        Of the task or the board; what was trained is kept, and the next step says so.
     """
     checkpoint, start = training.checkpoint, training.start
+    command = f"rramhil train {start.request.which} --resume {checkpoint.name}"
     try:
         trained = continue_run(
             start,
@@ -138,11 +141,14 @@ def finish_training(
         checkpoint.flush()
         raise Interrupted(
             f"Stopped by the user after {checkpoint.epochs_kept} of {start.epochs} epochs.",
-            f"`rramhil train {start.request.which} --resume {checkpoint.name}` goes on from there.",
+            f"`{command}` goes on from there.",
         ) from interrupt
-    except Exception:
+    except Exception as error:
         if not checkpoint.epochs_kept:
             checkpoint.remove()
+        elif isinstance(error, RramhilError):
+            checkpoint.flush()
+            error.next_step = f"{error.next_step} `{command}` goes on.".strip()
         raise
     trained.run.save(checkpoint.run_path)
     checkpoint.remove()

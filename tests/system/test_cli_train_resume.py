@@ -20,12 +20,19 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from rramhil.errors import LinkLost
 from rramhil.tasks.digits import task as digits
+
+steps = 0
 
 
 def loss(outputs, targets):
     # epochs of a second or two, so that they can be killed in between
     time.sleep(float(os.environ.get("PAUSE_S", "0")))
+    global steps
+    steps += 1
+    if steps == int(os.environ.get("LOST_AT_STEP", "0")):
+        raise LinkLost("The board stopped answering.", "Look at its cable.")
     return digits.loss(outputs, targets)
 
 
@@ -129,3 +136,14 @@ def test_masks_in_the_chip_are_those_of_the_run_also_after_a_kill(cli: Cli) -> N
     assert 0 <= left["still_on"] < 0.1 * left["pruned"]
     again = cli("mask", "apply", "loop", "--by", "reset", "--dry-run", "--json").json
     assert again["reset_pulses"] == left["still_on"]
+
+
+def test_a_training_that_loses_its_board_is_kept_and_says_how_to_go_on(cli: Cli) -> None:
+    cli.environment["LOST_AT_STEP"] = "45"
+    try:
+        failed = cli("train", "slow.py:task", "--run", "lost", code=8)
+    finally:
+        del cli.environment["LOST_AT_STEP"]
+    assert "Look at its cable. `rramhil train slow.py:task --resume lost`" in failed.sentences
+    said = cli("train", "slow.py:task", "--resume", "lost", "--json").json
+    assert said["resumed_after"] == 2
