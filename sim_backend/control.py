@@ -10,10 +10,8 @@ import contextlib
 import json
 import os
 import selectors
-import shutil
 import socket
-import tempfile
-from collections.abc import Callable
+from collections.abc import Generator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -23,48 +21,61 @@ from sim_backend.errors import OutOfRange
 
 LONGEST_LINE = 4096
 _SOCKET = "control.sock"
-_POINTER = "control.path"
-_LONGEST_PATH = 100  # sun_path has 108 bytes on Linux and 104 elsewhere
 
 
-def listen(folder: Path) -> tuple[socket.socket, Callable[[], None]]:
+def listen(folder: Path) -> socket.socket:
     """Offer the control socket of the board in this folder, which the caller holds the lock of.
 
     A socket left there by a process that was killed is replaced. Only this user can connect.
-
-    Returns
-    -------
-    (socket, callable)
-        Listening; and what removes it from the file system.
 
     Raises
     ------
     OSError
         The socket cannot be made.
     """
-    _remove(folder)
-    path = folder / _SOCKET
-    if len(os.fsencode(path)) > _LONGEST_PATH:
-        path = Path(tempfile.mkdtemp(prefix="rramhil-")) / _SOCKET
-        (folder / _POINTER).write_text(str(path), encoding="utf-8")
+    remove(folder)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        listener.bind(str(path))
-        path.chmod(0o600)  # nobody can connect before `listen`
+        with _short_name(folder) as name:
+            listener.bind(name)
+        (folder / _SOCKET).chmod(0o600)  # nobody can connect before `listen`
         listener.listen()
         listener.setblocking(False)
     except BaseException:
         listener.close()
-        _remove(folder)
+        remove(folder)
         raise
-    return listener, lambda: _remove(folder)
+    return listener
 
 
-def place(folder: Path) -> Path:
-    """Where the control socket of the board in this folder is, if it is served."""
-    with contextlib.suppress(FileNotFoundError):
-        return Path((folder / _POINTER).read_text(encoding="utf-8"))
-    return folder / _SOCKET
+def connect(link: socket.socket, folder: Path) -> None:
+    """Connect to the control socket of the board in this folder.
+
+    Raises
+    ------
+    OSError
+        Nobody serves it.
+    """
+    with _short_name(folder) as name:
+        link.connect(name)
+
+
+def remove(folder: Path) -> None:
+    """Take the socket out of the board's folder."""
+    (folder / _SOCKET).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _short_name(folder: Path) -> Generator[str]:
+    """A name for the socket that fits into an address, however deep the folder lies.
+
+    An address has room for 107 bytes, so the folder is opened and named by its number.
+    """
+    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{number}/{_SOCKET}"
+    finally:
+        os.close(number)
 
 
 class ControlPort:
@@ -80,7 +91,7 @@ class ControlPort:
         self._board = board
         self._selector = selector
         self._lines: dict[socket.socket, bytearray] = {}
-        self._listener, self._remove = listen(board.folder)
+        self._listener = listen(board.folder)
         selector.register(self._listener, selectors.EVENT_READ, lambda _mask: self._accept())
 
     def answer(self) -> None:
@@ -99,7 +110,7 @@ class ControlPort:
         for link in self._lines:
             link.close()
         self._listener.close()
-        self._remove()
+        remove(self._board.folder)
 
     def _accept(self) -> None:
         link, _ = self._listener.accept()
@@ -166,11 +177,3 @@ def advance(board: SimulatedBoard, seconds: Decimal, temperature_k: Decimal | No
 
 def _line(facts: dict[str, Any]) -> bytes:
     return json.dumps(facts).encode() + b"\n"
-
-
-def _remove(folder: Path) -> None:
-    path = place(folder)
-    path.unlink(missing_ok=True)
-    if path.parent != folder:
-        shutil.rmtree(path.parent, ignore_errors=True)
-    (folder / _POINTER).unlink(missing_ok=True)

@@ -81,13 +81,12 @@ def advance(
 
 def _ask(name: SimulatedBoardName, line: bytes) -> dict[str, Any] | None:
     """Ask the process that serves a board; None if there is none."""
-    place = control.place(name.root / name.serial)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
         link.settimeout(_PATIENCE_S)
         try:
-            link.connect(str(place))
+            control.connect(link, name.root / name.serial)
         except OSError:
-            return None  # nobody serves it; a path too long for a socket leads nowhere either
+            return None
         try:
             link.sendall(line)
             with link.makefile("rb") as reader:

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import stat
+import subprocess
 from contextlib import suppress
 from pathlib import Path
 
@@ -87,19 +88,27 @@ def test_a_socket_left_by_a_kill_is_no_obstacle_and_is_replaced(cli: Cli) -> Non
     assert not (folder / "control.sock").exists()
 
 
-def test_a_folder_with_a_long_name_has_its_socket_elsewhere(tmp_path: Path) -> None:
+def test_a_folder_may_lie_too_deep_for_the_address_of_a_socket(tmp_path: Path) -> None:
     cli = Cli(tmp_path, tmp_path / ("long" * 25))
     with cli.start("sim", "serve", "--tcp", "127.0.0.1:0") as server:
         line_of(server)
-        pointer = cli.lab / "simulated" / "SIM-0" / "control.path"
-        place = Path(pointer.read_text())
-        assert len(os.fsencode(place)) <= 100
-        assert stat.S_IMODE(place.parent.stat().st_mode) == 0o700
+        place = cli.lab / "simulated" / "SIM-0" / "control.sock"
+        assert len(os.fsencode(place)) > 108
+        assert stat.S_IMODE(place.stat().st_mode) == 0o600
         assert cli("sim", "advance", "--seconds", "1", "--json").json["served"]
         server.send_signal(signal.SIGTERM)
         server.communicate(timeout=60)
-    assert not pointer.exists()
-    assert not place.parent.exists()
+    assert not place.exists()
+
+
+def test_a_copy_of_a_served_board_is_not_the_served_board(tmp_path: Path) -> None:
+    cli = Cli(tmp_path, tmp_path / "lab")
+    copy = Cli(tmp_path, tmp_path / "copy")
+    with cli.served("--tcp", "127.0.0.1:0"):
+        subprocess.run(["cp", "-r", cli.lab, copy.lab], check=True)
+        moved = copy("sim", "advance", "--seconds", "7", "--json").json
+        assert (moved["served"], moved["board_time_s"]) == (False, 7.0)
+        assert cli("sim", "advance", "--seconds", "1", "--json").json["board_time_s"] == 1.0
 
 
 def test_a_board_inside_another_program_is_out_of_reach(cli: Cli) -> None:
@@ -145,11 +154,11 @@ def test_control_lines_that_are_no_request_get_an_error_and_change_nothing(cli: 
         lines += [b'{"advance": {"seconds": 1e999999999}}\n', b'{"advance": {"seconds": NaN}}\n']
         for line in (*lines, b"\xff\n"):
             with socket.socket(socket.AF_UNIX) as link:
-                link.connect(str(control.place(name.root / name.serial)))
+                control.connect(link, name.root / name.serial)
                 link.sendall(line)
                 assert "advance" in json.loads(link.makefile().readline())["error"]
         with socket.socket(socket.AF_UNIX) as link, suppress(ConnectionResetError):
-            link.connect(str(control.place(name.root / name.serial)))
+            control.connect(link, name.root / name.serial)
             link.sendall(b"x" * 5000)  # endless lines are cut off
             assert link.recv(10) == b""
         assert advance(name, 0.0) == before
