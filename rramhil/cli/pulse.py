@@ -187,6 +187,7 @@ def _print_done(done: PulsedCells) -> None:
         ("chip", f"{done.chip_serial} in socket {done.chip} of board {done.board.serial}"),
         ("pulse", _told(done)),
         ("pulses", f"{done.pulses:,}, one a cell"),
+        *(("settled", str(each)) for each in done.settled),
         ("before", _spread(done.before_uS)),
         ("after", _spread(done.after_uS)),
         ("board time", f"{done.board_time_s:.6f} s with both reads"),

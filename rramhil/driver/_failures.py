@@ -22,8 +22,6 @@ _LIMITS = {
     ErrorCode.LIMIT_INHIBIT: ("inhibit voltage", "V", 1e6),
 }
 
-_RUN_AGAIN = "run it again; an interrupted `program` goes on with --resume."
-
 _CODES = {code.value: code for code in ErrorCode}
 
 
@@ -94,13 +92,13 @@ def session_lost(lost: SessionLostError, address: str, *, opened: bool) -> Rramh
     if lost.error is None:
         return LinkLost(
             f"The board at {address} stopped answering: {lost}.",
-            f"Check its power and cable, then {_RUN_AGAIN}",
+            "Check its power and cable, then run it again.",
         )
     if lost.error.code == ErrorCode.VERSION:
         return hello_refused(lost.error, address)
     return LinkLost(
         f"The board at {address} ended the session: {_name(lost.error)}.",
-        f"Open the board again: {_RUN_AGAIN}" if opened else "Open the board again.",
+        "Open the board again: run it again." if opened else "Open the board again.",
     )
 
 

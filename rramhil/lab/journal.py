@@ -280,6 +280,23 @@ class Journal:
             ).fetchall()
         return [record_from_row(row) for row in rows]
 
+    def newest_frame(self, chip_serial: str) -> int:
+        """Return the number of the frame of a chip that was intended last, 0 if there is none."""
+        with self._database.reading() as connection:
+            (newest,) = connection.execute(
+                "SELECT MAX(id) FROM pulses WHERE chip_serial = ?", (chip_serial,)
+            ).fetchone()
+        return newest or 0
+
+    def frames_after(self, chip_serial: str, pulse_id: int) -> list[PulseRecord]:
+        """Return the frames of a chip that were intended after a frame, oldest first."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                f"SELECT {PULSE_COLUMNS} FROM pulses WHERE chip_serial = ? AND id > ? ORDER BY id",
+                (chip_serial, pulse_id),
+            ).fetchall()
+        return [record_from_row(row) for row in rows]
+
     def frames_in_doubt(self, chip_serial: str) -> list[tuple[PulseRecord, BoolArray]]:
         """Return the frames that still have cells in doubt, oldest first, each with these cells.
 

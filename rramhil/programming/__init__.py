@@ -32,6 +32,7 @@ from rramhil.programming.recipes import (
 from rramhil.programming.reference import Reference, load_reference
 from rramhil.programming.report import Report
 from rramhil.programming.result import Preview, ProgramResult
+from rramhil.programming.settle import Settled
 
 __all__ = [
     "BUILT_IN",
@@ -47,6 +48,7 @@ __all__ = [
     "Recipe",
     "Reference",
     "Report",
+    "Settled",
     "Silent",
     "Step",
     "dense",

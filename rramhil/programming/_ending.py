@@ -9,10 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rramhil.errors import Interrupted, RramhilError
+from rramhil.errors import Interrupted, LinkLost, RramhilError
 from rramhil.lab import Job, JobState
 from rramhil.programming._bench import Bench
 from rramhil.programming.settle import settle_intents
+
+CHECK_THE_LINK = "Check the board's power, its cable or its server"
+"""What to do first when a link was lost."""
+
+_GO_ON = (
+    f"{CHECK_THE_LINK}, then `rramhil program --resume`: it asks the board what was fired, and "
+    "fires the rest."
+)
 
 
 @contextmanager
@@ -23,8 +31,10 @@ def left_resumable(bench: Bench) -> Iterator[None]:
     except KeyboardInterrupt:
         idle = put_in_order(bench)
         raise _interrupted(bench, idle) from None
-    except BaseException:
+    except BaseException as error:
         put_in_order(bench)
+        if isinstance(error, LinkLost) and _is_unfinished(bench):
+            raise LinkLost(error.sentence, _GO_ON) from error
         raise
 
 
@@ -59,6 +69,10 @@ def _interrupted(bench: Bench, idle: bool) -> Interrupted:
         f"chip {bench.chip.serial}; {state}.",
         "Run again with --resume.",
     )
+
+
+def _is_unfinished(bench: Bench) -> bool:
+    return bench.lab.journal.unfinished_job(bench.chip.serial) is not None
 
 
 def _fired(bench: Bench, job: Job) -> int:

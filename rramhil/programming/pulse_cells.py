@@ -10,18 +10,18 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from firmware_protocol.messages import Operation
 from rramhil.driver import Board, Description, Identity
-from rramhil.errors import Interrupted, UnfinishedJob
+from rramhil.errors import BoardError, Interrupted, LinkLost, UnfinishedJob
 from rramhil.lab import Lab
 from rramhil.lab.ledger import MACRO_SHAPE
 from rramhil.programming._bench import Bench, refuse_other_geometry
-from rramhil.programming._ending import put_in_order
+from rramhil.programming._ending import CHECK_THE_LINK, put_in_order
 from rramhil.programming.firing import fire_rows
 from rramhil.programming.operations import (
     Pulse,
@@ -33,7 +33,7 @@ from rramhil.programming.operations import (
 )
 from rramhil.programming.progress import Progress, Silent
 from rramhil.programming.readback import FINEST_RANGE, code_model
-from rramhil.programming.settle import settle_intents
+from rramhil.programming.settle import Settled, add_up, settle_intents
 
 FloatArray = npt.NDArray[np.float64]
 PulseRows = npt.NDArray[np.void]
@@ -119,6 +119,8 @@ class PulsedCells:
         Pulses fired, counted once a cell.
     before_uS, after_uS : (R, C) float64
         Conductance before and after, one read each in the finest range.
+    settled : tuple of Settled
+        What had become of pulses that an earlier run left without an outcome.
     """
 
     chip: int
@@ -132,11 +134,13 @@ class PulsedCells:
     after_uS: FloatArray
     board_time_s: float
     wall_time_s: float
+    settled: tuple[Settled, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return it in the shape that `--json` prints."""
         return {
             **_facts(self.chip, self.chip_serial, self.board, self.pulse),
+            "settled": [each.as_dict() for each in self.settled],
             "rows": self.rows,
             "cols": self.cols,
             "cells": len(self.rows) * len(self.cols),
@@ -217,13 +221,13 @@ def pulse_cells(
         _refuse_unfinished(bench)
         operations = _operations(board, pulse, rows, cols)
         began_ns = bench.board_time_ns()
-        with _left_idle(bench):
-            settle_intents(bench)
+        with _left_idle(bench, operations):
+            settled = settle_intents(bench)
             lab.chips.see(bench.chip.serial, board.identity.serial, chip_index)
             before_uS = _measure(bench, rows, cols)
             fire_rows(bench, None, pulse.operation, operations)
             after_uS = _measure(bench, rows, cols)
-        board_s = (bench.board_time_ns() - began_ns) / 1e9
+            board_s = (bench.board_time_ns() - began_ns) / 1e9
     return PulsedCells(
         chip=chip_index,
         chip_serial=bench.chip.serial,
@@ -236,6 +240,7 @@ def pulse_cells(
         after_uS=after_uS,
         board_time_s=board_s,
         wall_time_s=time.monotonic() - began_s,
+        settled=settled,
     )
 
 
@@ -273,7 +278,7 @@ def pulse_mask(
         refuse_other_geometry(bench.shape, MACRO_SHAPE)
         _refuse_unfinished(bench)
         operations = row_operations(pulse, board.description, cells)
-        with _left_idle(bench):
+        with _left_idle(bench, operations):
             settle_intents(bench)
             lab.chips.see(bench.chip.serial, board.identity.serial, chip_index)
             fire_rows(bench, None, pulse.operation, operations)
@@ -303,8 +308,12 @@ def _measure(bench: Bench, rows: list[int], cols: list[int]) -> FloatArray:
 
 
 @contextmanager
-def _left_idle(bench: Bench) -> Iterator[None]:
-    """Leave board and journal in order if the body fails; ctrl-C becomes `Interrupted`."""
+def _left_idle(bench: Bench, operations: PulseRows) -> Iterator[None]:
+    """Leave board and journal in order if the body fails; ctrl-C becomes `Interrupted`.
+
+    A lost link and a board that fails say how many of the pulses were fired, as far as is known.
+    """
+    newest = bench.lab.journal.newest_frame(bench.chip.serial)
     try:
         yield
     except KeyboardInterrupt:
@@ -315,9 +324,47 @@ def _left_idle(bench: Bench) -> Iterator[None]:
             f"{bench.chip.serial} says which cells were pulsed.",
             "Read the cells, then run it again.",
         ) from None
+    except (LinkLost, BoardError) as error:
+        put_in_order(bench)
+        fired = _fired_since(bench, newest, operations)
+        next_step = _next_step(fired) if isinstance(error, LinkLost) else error.next_step
+        raise type(error)(f"{error.sentence} {fired}", next_step) from error
     except BaseException:
         put_in_order(bench)
         raise
+
+
+class _Fired(NamedTuple):
+    """Pulses of a run that ended early, counted once a cell."""
+
+    pulses: int
+    fired: int
+    in_doubt: int
+
+    def __str__(self) -> str:
+        left = self.pulses - self.fired - self.in_doubt
+        return (
+            f"Of {self.pulses:,} cells, {self.fired:,} are known to have been pulsed, "
+            f"{self.in_doubt:,} are in doubt, {left:,} were not."
+        )
+
+
+def _fired_since(bench: Bench, newest: int, operations: PulseRows) -> _Fired:
+    known = add_up(bench.lab.journal.frames_after(bench.chip.serial, newest))
+    return _Fired(
+        int(cells_of(operations).sum()),
+        sum(each.fired for each in known),
+        sum(each.in_doubt for each in known),
+    )
+
+
+def _next_step(fired: _Fired) -> str:
+    if not fired.in_doubt:
+        return f"{CHECK_THE_LINK}, then run it again; it pulses all of its cells."
+    return (
+        f"{CHECK_THE_LINK}, then `rramhil read` shows the cells; run again, it first asks "
+        "the board what became of the pulses in doubt, then pulses all of its cells."
+    )
 
 
 def _facts(chip: int, chip_serial: str, board: Identity, pulse: Pulse) -> dict[str, Any]:

@@ -25,10 +25,7 @@ READ_BYTES = 1 << 20
 WRITE_STALL_S = 30.0
 """How long the other side may take nothing before a write gives up."""
 
-_NEXT_STEP = (
-    "Check the board's power, its cable or its server, then run it again; an interrupted "
-    "`program` goes on with --resume."
-)
+_NEXT_STEP = "Check the board's power, its cable or its server, then run it again."
 
 
 class FdPipe:

@@ -125,8 +125,7 @@ class VisaPipe:
     def _lost(self, error: VisaIOError) -> LinkLost:
         return LinkLost(
             f"The VISA connection to {self.address} broke ({error.description}).",
-            "Check the board's power and its cable, then run it again; an interrupted `program` "
-            "goes on with --resume.",
+            "Check the board's power and its cable, then run it again.",
         )
 
 

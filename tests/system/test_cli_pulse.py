@@ -9,10 +9,18 @@ import numpy as np
 import pytest
 
 from firmware_protocol.messages import Operation
-from rramhil.driver import Board, Chip
+from rramhil.driver import Board, Chip, FrameRange
 from rramhil.errors import LimitRefused, LinkLost, UnfinishedJob
 from rramhil.lab import Lab
-from rramhil.programming import Recipe, Step, preview_pulse, program, pulse_cells, pulse_of
+from rramhil.programming import (
+    Recipe,
+    Settled,
+    Step,
+    preview_pulse,
+    program,
+    pulse_cells,
+    pulse_of,
+)
 from rramhil.programming.operations import row_operations
 from rramhil.programming.recipes import Lines
 from rramhil.simulation import SimulatedBoardName, inspect
@@ -92,14 +100,81 @@ def test_a_pulse_whose_answer_was_lost_is_settled_before_the_next_one(
     with monkeypatch.context() as broken:
         broken.setattr(Chip, "_pulse_result", lost)
         broken.setattr("rramhil.programming._ending.settle_intents", lost)
-        with pytest.raises(LinkLost):
+        with pytest.raises(LinkLost, match=r"Of 8 cells, 0 are known .* 8 are in doubt") as left:
             pulse_cells(board, lab, 0, pulse, ROWS, COLS)
+    assert "asks the board what became" in left.value.next_step
+    assert "--resume" not in left.value.next_step
     (open_frame,) = lab.journal.open_intents(serial)
     assert open_frame.fate is None
-    pulse_cells(board, lab, 0, pulse, ROWS, COLS)
+    done = pulse_cells(board, lab, 0, pulse, ROWS, COLS)
+    assert done.settled == (Settled(Operation.RESET, 1, fired=8, not_fired=0, in_doubt=0),)
+    assert pulse_cells(board, lab, 0, pulse, [0], [5]).settled == ()
     assert lab.journal.open_intents(serial) == []
-    assert lab.journal.pulsed(serial).by_operation[Operation.RESET].sum() == 16
-    assert board.counters(0).reset_pulses == 16
+    assert lab.journal.pulsed(serial).by_operation[Operation.RESET].sum() == 17
+    assert board.counters(0).reset_pulses == 17
+
+
+def test_the_command_says_what_it_settled(tmp_path: Path) -> None:
+    cli = Cli(tmp_path)
+    asked = ("pulse", "reset", "--rows", "0:4", "--cols", "5,9")
+    with served_board(cli.lab) as address:
+        _leave_an_open_frame(address, cli.lab)
+        told = cli(*asked, "--board", address).stdout
+        assert "1 frame of RESET that had no outcome: 8 pulses fired, 0 not fired" in told
+        _leave_an_open_frame(address, cli.lab)
+        settled = cli(*asked, "--board", address, "--json").json["settled"]
+        assert settled == [
+            {"operation": "RESET", "frames": 1, "fired": 8, "not_fired": 0, "in_doubt": 0}
+        ]
+        assert cli(*asked, "--board", address, "--json").json["settled"] == []
+
+
+def test_a_link_that_is_lost_before_any_pulse_says_so(
+    formed: tuple[Lab, Board], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab, board = formed
+
+    def lost(*_: object) -> None:
+        raise LinkLost("The answer never came.")
+
+    monkeypatch.setattr(Chip, "dark", lost)
+    with pytest.raises(LinkLost, match=r"0 are known .* 0 are in doubt, 8 were not\.") as left:
+        pulse_cells(board, lab, 0, pulse_of(Operation.SET, board.description), ROWS, COLS)
+    assert left.value.next_step.endswith("then run it again; it pulses all of its cells.")
+
+
+def test_a_link_that_is_lost_while_programming_leaves_something_to_resume(
+    lab_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(*_: object) -> None:
+        raise LinkLost("The answer never came.")
+
+    with Lab(lab_root) as lab, Board.open("sim://", lab_root=lab_root) as board:
+        monkeypatch.setattr(Chip, "_pulse_result", lost)
+        with pytest.raises(LinkLost) as left:
+            program(board, lab, 0, FOUR_ROWS, reads=1)
+    assert "`rramhil program --resume`" in left.value.next_step
+
+
+def _leave_an_open_frame(address: str, lab_root: Path) -> None:
+    """Fire eight RESET pulses that the journal intends and never hears of again."""
+    with Lab(lab_root) as lab, Board.open(address, lab_root=lab_root) as board:
+        chip = board.chip(0)
+        lab.chips.see(chip.serial, board.identity.serial, 0)
+        cells = np.zeros((512, 512), dtype=np.bool_)
+        cells[np.ix_(ROWS, COLS)] = True
+        pulse = pulse_of(Operation.RESET, board.description)
+        rows = row_operations(pulse, board.description, cells)
+
+        def intend(frames: list[FrameRange]) -> None:
+            lab.journal.intend(
+                None,
+                chip.serial,
+                Operation.RESET,
+                [(frame.session, frame.sequence, rows.tobytes()) for frame in frames],
+            )
+
+        chip.pulse(rows, Operation.RESET, intend)
 
 
 def test_an_interrupted_programming_job_comes_first(formed: tuple[Lab, Board]) -> None:

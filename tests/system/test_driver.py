@@ -265,7 +265,7 @@ def test_a_board_that_never_answers_leaves_nothing_to_resume(lab_root: Path) -> 
     assert "--resume" not in lost.value.next_step
 
 
-def test_a_board_that_falls_silent_may_leave_something_to_resume(
+def test_a_board_that_falls_silent_is_told_without_a_step_of_one_commands_own(
     address: str, lab_root: Path
 ) -> None:
     with TcpProxy(endpoint(address)) as proxy:
@@ -274,7 +274,7 @@ def test_a_board_that_falls_silent_may_leave_something_to_resume(
         with pytest.raises(LinkLost, match="stopped answering") as lost:
             link.now(Command.STATUS)
         link.close()
-    assert "--resume" in lost.value.next_step
+    assert lost.value.next_step == "Check its power and cable, then run it again."
 
 
 def test_threads_may_share_a_board(board: Board) -> None:
