@@ -148,10 +148,15 @@ def _identity(profile: Profile, seed: int, index: int, generation: int, kind: st
         generation=generation,
         profile=profile.name,
         profile_digest=profile.digest,
-        serial=f"R40-{seed}-{index}-{generation}",
+        serial=chip_serial(seed, index, generation),
         technology=kind,
         technology_digest=technology.load(kind).digest,
     )
+
+
+def chip_serial(seed: int, index: int, generation: int) -> str:
+    """Serial number of a chip, by its board's seed, its socket and the chips before it there."""
+    return f"R40-{seed}-{index}-{generation}"
 
 
 def _layout(profile: Profile) -> Layout:

@@ -23,6 +23,8 @@ from rramhil.programming import ProgramResult, dense, load_recipe
 from rramhil.programming.report import Treatment, analyse
 from rramhil.settings import FILE_NAME, resolve
 from sim_backend import technology
+from sim_backend.board import board_serial
+from sim_backend.chips import chip_serial
 from sim_backend.faults import load as load_faults
 from sim_backend.profile import Fact, load
 
@@ -69,6 +71,15 @@ def anchors(page: Path) -> set[str]:
     headings = re.findall(r"^#+ (.*)$", BLOCK.sub("", text_of(page)), re.MULTILINE)
     plain = [re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings]
     return {heading.strip().replace(" ", "-") for heading in plain}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_serial_numbers_are_of_the_form_that_simulated_boards_have(page: Path) -> None:
+    chip, board = chip_serial(7, 2, 1), board_serial(7, 4)
+    assert (chip, board) == ("R40-7-2-1", "SIM-7")
+    form = re.compile(r"R40-(\d+-\d+-\d+|SEED-SOCKET-GENERATION)|SIM-(\d+|SEED)")
+    for found in re.findall(r"\b(?:R40|SIM)-[\w-]+", text_of(page)):
+        assert form.fullmatch(found), found
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
