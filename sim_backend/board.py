@@ -399,6 +399,17 @@ class SimulatedBoard:
         return chip
 
 
+def sockets_kept(root: Path, seed: int) -> int:
+    """Count the sockets of a board that were ever in use; 0 if it was never made.
+
+    Raises
+    ------
+    OutOfRange
+        The seed is out of range.
+    """
+    return len(list((root / board_serial(seed, 1)).glob("chip-*.state")))
+
+
 def inspect(
     root: Path, seed: int, chips: int, index: int, profile_name: str = DEFAULT_PROFILE
 ) -> ChipTruth:

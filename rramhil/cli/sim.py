@@ -37,6 +37,15 @@ ChipsOption = Annotated[
         "--chips", metavar="N", min=1, help="Sockets it has. Else those of a sim://, or 1."
     ),
 ]
+KeptChipsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--chips",
+        metavar="N",
+        min=1,
+        help="Sockets it has. Else those of a sim://, or all that were ever in use.",
+    ),
+]
 
 
 @app.command(
@@ -107,7 +116,7 @@ def serve(
 def inspect(
     chip: ChipOption = 0,
     seed: SeedOption = None,
-    chips: ChipsOption = None,
+    chips: KeptChipsOption = None,
     lab: LabOption = None,
     as_json: JsonOption = False,
     debug: DebugOption = False,
@@ -120,7 +129,7 @@ def inspect(
     from rramhil.cli._output import print_facts, print_json
     from rramhil.simulation import inspect as look
 
-    name = _name(seed, chips, lab)
+    name = _kept(seed, chips, lab)
     truth = look(name, chip)
     facts = {
         "chip": chip,
@@ -204,7 +213,7 @@ def replace(
         Path | None, typer.Option("--faults", metavar="FILE", help="TOML with more, in [chip].")
     ] = None,
     seed: SeedOption = None,
-    chips: ChipsOption = None,
+    chips: KeptChipsOption = None,
     lab: LabOption = None,
     as_json: JsonOption = False,
     debug: DebugOption = False,
@@ -217,7 +226,7 @@ def replace(
     from rramhil.cli._output import print_json
     from rramhil.simulation import replace as put
 
-    name = _name(seed, chips, lab)
+    name = _kept(seed, chips, lab)
     old, fresh = put(
         name,
         chip,
@@ -257,7 +266,7 @@ def advance(
         ),
     ] = None,
     seed: SeedOption = None,
-    chips: ChipsOption = None,
+    chips: KeptChipsOption = None,
     lab: LabOption = None,
     as_json: JsonOption = False,
     debug: DebugOption = False,
@@ -276,7 +285,7 @@ def advance(
         raise UsageError(
             "Nothing says what to change.", "Give --seconds S, --temperature DEGC or both."
         )
-    name = _name(seed, chips, lab)
+    name = _kept(seed, chips, lab)
     # rounded to mK, which is what the board counts in
     temperature_k = None if temperature is None else round(temperature + _ZERO_C_IN_K, 3)
     now = move(name, seconds, temperature_k)
@@ -295,6 +304,14 @@ def _name(seed: int | None, chips: int | None, lab: Path | None) -> SimulatedBoa
 
     settings = find_settings(None, lab)
     return named_by(settings.board, settings.lab, seed, chips)
+
+
+def _kept(seed: int | None, chips: int | None, lab: Path | None) -> SimulatedBoardName:
+    from rramhil.cli._boards import find_settings
+    from rramhil.simulation import kept_by
+
+    settings = find_settings(None, lab)
+    return kept_by(settings.board, settings.lab, seed, chips)
 
 
 def _lines(text: str | None, what: str) -> list[int]:

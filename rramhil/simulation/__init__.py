@@ -8,7 +8,7 @@ become those of `rramhil.errors`.
 from rramhil.simulation._advance import Advanced, advance
 from rramhil.simulation._chips import inspect, replace
 from rramhil.simulation._serve import Endpoint, ServedBoard, parse_endpoint
-from rramhil.simulation._which import SimulatedBoardName, named_by
+from rramhil.simulation._which import SimulatedBoardName, kept_by, named_by
 
 __all__ = [
     "Advanced",
@@ -17,6 +17,7 @@ __all__ = [
     "SimulatedBoardName",
     "advance",
     "inspect",
+    "kept_by",
     "named_by",
     "parse_endpoint",
     "replace",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import sim_backend.board
-from rramhil.simulation._which import SimulatedBoardName, errors_of
+from rramhil.simulation._which import SimulatedBoardName, errors_of, refuse_unknown
 from sim_backend.board import SimulatedBoard
 from sim_backend.defects import Defects
 from sim_backend.faults import load
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 def inspect(name: SimulatedBoardName, chip: int) -> ChipTruth:
     """Look at the state of a chip, also while another process serves its board.
 
+    It may be in any socket that was ever in use, whatever `name.chips` says.
+
     Raises
     ------
     NotFound
@@ -27,8 +29,9 @@ def inspect(name: SimulatedBoardName, chip: int) -> ChipTruth:
     LabUnusable
         The state is damaged.
     """
+    refuse_unknown(name)
     with errors_of(name):
-        return sim_backend.board.inspect(name.root, name.seed, name.chips, chip)
+        return sim_backend.board.inspect(name.root, name.seed, name.sockets, chip)
 
 
 def replace(

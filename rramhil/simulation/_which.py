@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import parse_qs
 
 from rramhil.errors import BoardHeld, LabUnusable, NotFound, UsageError
 from rramhil.transport.simulated import DAMAGED_HINT, FOLDER
-from sim_backend.board import board_serial
+from sim_backend.board import board_serial, sockets_kept
 from sim_backend.errors import (
     BadSetting,
     FaultsError,
@@ -57,6 +57,18 @@ class SimulatedBoardName:
         with errors_of(self):
             return board_serial(self.seed, self.chips)
 
+    @property
+    def sockets(self) -> int:
+        """Sockets that were ever in use, as the lab has them; 0 for a board that it does not have.
+
+        Raises
+        ------
+        UsageError
+            No board has such a seed.
+        """
+        with errors_of(self):
+            return sockets_kept(self.root, self.seed)
+
     def __str__(self) -> str:
         return f"sim://?seed={self.seed}&chips={self.chips}"
 
@@ -78,8 +90,7 @@ def named_by(
     UsageError
         The address is a malformed `sim://`.
     """
-    scheme, _, rest = address.partition("://")
-    said = parse_qs(rest.partition("?")[2]) if scheme.lower() == "sim" else {}
+    said = _said(address)
     try:
         return SimulatedBoardName(
             lab_root,
@@ -90,6 +101,42 @@ def named_by(
         raise UsageError(
             f"{address!r} names no simulated board.", "Write sim://?seed=N&chips=M."
         ) from None
+
+
+def kept_by(
+    address: str, lab_root: Path, seed: int | None, chips: int | None
+) -> SimulatedBoardName:
+    """Name a board as `named_by`, with all the sockets the lab has of it where nobody says chips.
+
+    Raises
+    ------
+    UsageError
+        The address is a malformed `sim://`, or no board has such a seed.
+    """
+    name = named_by(address, lab_root, seed, chips)
+    if chips is not None or "chips" in _said(address):
+        return name
+    return replace(name, chips=max(1, name.sockets))
+
+
+def refuse_unknown(name: SimulatedBoardName) -> None:
+    """Refuse a board that the lab does not have.
+
+    Raises
+    ------
+    NotFound
+        It was never opened in this lab.
+    """
+    if not name.sockets:
+        raise NotFound(
+            f"The lab {name.lab_root} has no simulated board {name.serial}.",
+            "`rramhil board list` shows those that it has; --seed and --lab say which is meant.",
+        )
+
+
+def _said(address: str) -> dict[str, list[str]]:
+    scheme, _, rest = address.partition("://")
+    return parse_qs(rest.partition("?")[2]) if scheme.lower() == "sim" else {}
 
 
 @contextmanager

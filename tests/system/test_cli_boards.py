@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import rramhil
 from tests.support.cli import Cli, finished, line_of
 
 
@@ -80,6 +81,16 @@ def test_a_board_named_in_the_settings_is_the_one_that_sim_commands_mean(cli: Cl
     shown = cli("sim", "inspect", "--chip", "2").stdout
     assert replaced["serial"] in shown
     assert "SIM-5" in shown
+
+
+def test_sockets_that_nobody_mentions_are_those_that_the_lab_has(cli: Cli) -> None:
+    with rramhil.open("sim://?seed=8&chips=2", lab=cli.lab) as board:
+        board.chip(1).dark([0], 0)
+    asked = ("sim", "inspect", "--seed", "8", "--json")
+    assert cli(*asked, "--chip", "1").json["serial"] == "R40-8-1-0"
+    assert "SIM-8 has no chip 2, only 0 to 1" in cli(*asked, "--chip", "2", code=3).sentences
+    replaced = cli("sim", "replace", "--seed", "8", "--chip", "1", "--json").json
+    assert (replaced["serial"], replaced["retired"]) == ("R40-8-1-1", "R40-8-1-0")
 
 
 def test_the_doctor_finds_this_computer_fit_and_says_where_settings_come_from(cli: Cli) -> None:
