@@ -221,12 +221,13 @@ def replace(
     """Put a fresh chip into a socket.
 
     The old chip is gone for good. Refused while the board is in use (exit code 5). Maps and
-    journal of the old chip stay.
+    journal of the old chip stay. A board that the lab does not have yet is made, and told as new.
     """
-    from rramhil.cli._output import print_json
+    from rramhil.cli._output import note, print_json
     from rramhil.simulation import replace as put
 
     name = _kept(seed, chips, lab)
+    is_new = not name.sockets
     old, fresh = put(
         name,
         chip,
@@ -239,6 +240,8 @@ def replace(
         technology=technology,
         faults=faults,
     )
+    if is_new:
+        note(f"Simulated board {name.serial} is new in lab {name.lab_root}.")
     _retire(name, old)
     if as_json:
         facts = {"chip": chip, "board": name.serial, "serial": fresh, "retired": old}
@@ -274,8 +277,8 @@ def advance(
     """Let time pass for a simulated board, without waiting for it.
 
     A board that `sim serve` serves is asked over the control socket in its folder and moves
-    between two commands; one that nobody uses is moved directly. A sim:// board inside another
-    running program is out of reach (exit code 5).
+    between two commands; one that nobody uses is moved directly. A board that the lab does not
+    have is refused (exit code 3); a sim:// board inside another program is out of reach (5).
     """
     from rramhil.cli._output import print_json
     from rramhil.errors import UsageError

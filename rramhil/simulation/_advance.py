@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from rramhil.errors import BoardHeld, UsageError
-from rramhil.simulation._which import SimulatedBoardName, errors_of
+from rramhil.simulation._which import SimulatedBoardName, errors_of, refuse_unknown
 from sim_backend import control
 from sim_backend.board import SimulatedBoard
 
@@ -53,6 +53,8 @@ def advance(
     ------
     UsageError
         Time or temperature is beyond what the board bears; nothing was done.
+    NotFound
+        The lab does not have the board.
     BoardHeld
         The board is in use inside another program, which has no control socket.
     LabUnusable
@@ -68,6 +70,7 @@ def advance(
         return Advanced(
             name.serial, True, replied["clock_ns"] / 1e9, replied["temperature_mk"] / 1000
         )
+    refuse_unknown(name)
     try:
         with errors_of(name), SimulatedBoard(name.root, name.seed, name.chips) as board:
             control.advance(board, time_s, at_k)

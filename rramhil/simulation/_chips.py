@@ -47,7 +47,7 @@ def replace(
     technology: str = "rram40",
     faults: Path | None = None,
 ) -> tuple[str, str]:
-    """Put a fresh chip of the next generation into a socket.
+    """Put a fresh chip of the next generation into a socket; of a board that is made, if need be.
 
     Parameters
     ----------

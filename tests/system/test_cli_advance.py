@@ -137,6 +137,8 @@ def test_a_board_inside_another_program_is_out_of_reach(cli: Cli) -> None:
 def test_values_that_make_no_sense_are_refused_with_one_sentence(
     cli: Cli, arguments: tuple[str, ...], word: str
 ) -> None:
+    with rramhil.open("sim://", lab=cli.lab):
+        pass
     assert word in cli("sim", "advance", *arguments, code=2).sentences
 
 

@@ -93,6 +93,17 @@ def test_sockets_that_nobody_mentions_are_those_that_the_lab_has(cli: Cli) -> No
     assert (replaced["serial"], replaced["retired"]) == ("R40-8-1-1", "R40-8-1-0")
 
 
+def test_a_board_that_the_lab_does_not_have_is_refused_not_made(cli: Cli) -> None:
+    for command in (("inspect",), ("advance", "--seconds", "1")):
+        refused = cli("sim", *command, "--seed", "77", code=3).sentences
+        assert "has no simulated board SIM-77" in refused
+        assert "`rramhil board list`" in refused
+    assert not (cli.lab / "simulated").exists()
+    made = cli("sim", "replace", "--seed", "77").stderr
+    assert "SIM-77 is new in lab" in made
+    assert "new in lab" not in cli("sim", "replace", "--seed", "77").stderr
+
+
 def test_the_doctor_finds_this_computer_fit_and_says_where_settings_come_from(cli: Cli) -> None:
     said = cli("doctor", "--json").json
     assert said["ok"] is True
