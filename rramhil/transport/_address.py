@@ -23,7 +23,10 @@ def query(address: str, parts: SplitResult, known: tuple[str, ...]) -> dict[str,
     try:
         pairs = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
     except ValueError as error:
-        raise UsageError(f"The query of {address!r} cannot be read: {error}.") from None
+        raise UsageError(
+            f"The query of {address!r} cannot be read: {error}.",
+            f"Write OPTION=VALUE; known options: {', '.join(known) or 'none'}.",
+        ) from None
     options: dict[str, str] = {}
     for key, value in pairs:
         if key not in known:
@@ -32,10 +35,16 @@ def query(address: str, parts: SplitResult, known: tuple[str, ...]) -> dict[str,
                 f"Known options: {', '.join(known) or 'none'}.",
             )
         if key in options:
-            raise UsageError(f"{address!r} gives {key!r} twice.")
+            raise UsageError(
+                f"{address!r} gives {key!r} twice: {options[key]!r} and {value!r}.",
+                f"Write {key}= once, with the value that is meant.",
+            )
         options[key] = value
     if parts.fragment:
-        raise UsageError(f"{address!r} has a part after '#', which means nothing here.")
+        raise UsageError(
+            f"{address!r} has a part after '#', which means nothing here.",
+            f"Leave out '#{parts.fragment}'.",
+        )
     return options
 
 
@@ -45,7 +54,11 @@ def integer(address: str, options: dict[str, str], key: str, default: int, low: 
     if text is None:
         return default
     if not (text.isascii() and text.isdigit()) or int(text) < low:
-        raise UsageError(f"{key}={text!r} in {address!r} is not an integer of at least {low}.")
+        absent = f", or leave {key} out for {default}" if default >= low else ""
+        raise UsageError(
+            f"{key}={text!r} in {address!r} is not an integer of at least {low}.",
+            f"Give such an integer{absent}.",
+        )
     return int(text)
 
 

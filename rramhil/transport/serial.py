@@ -61,7 +61,10 @@ def open_port(path: str, baud: int, address: str) -> FdPipe:
     except serial.SerialException as error:
         raise _refusal(path, error) from None
     except (ValueError, OverflowError) as error:
-        raise UsageError(f"{path} does not run at {baud} baud ({error}).") from None
+        raise UsageError(
+            f"{path} does not run at {baud} baud ({error}).",
+            "Give the rate of the board, or leave ?baud= out.",
+        ) from None
     fd = port.fileno()
     _end_of_file_is_not_silence(fd)
     with contextlib.suppress(ValueError, OSError, AttributeError):
@@ -98,7 +101,10 @@ def _refusal(path: str, error: serial.SerialException) -> RramhilError:
             f"You may not open the serial port {path} (permission denied).",
             f"Join its group: `sudo usermod -aG {group} $USER`, then log in again.",
         )
-    return UsageError(f"{path} is not a serial port ({error}).")
+    return UsageError(
+        f"{path} is not a serial port ({error}).",
+        "`rramhil board list` shows those that are there.",
+    )
 
 
 def _group_of(path: str) -> str:

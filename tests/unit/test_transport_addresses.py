@@ -60,6 +60,8 @@ def simulated_visa(tmp_path):
         ("sim:///path", r"has a part that means nothing here"),
         ("sim://?seed=1&speed=2", r"unknown option 'speed'"),
         ("sim://?seed=-1", r"seed='-1'.*not an integer of at least 0"),
+        ("sim://?seed=abc", r"seed='abc'.*not an integer of at least 0"),
+        ("sim://?seed=5&seed=6", r"gives 'seed' twice: '5' and '6'"),
         ("sim://?chips=0", r"chips='0'.*not an integer of at least 1"),
         ("sim://?chips=65", r"has 1 to 64 chips, not 65"),
         ("sim://?seed=4294967296", r"seed is 0 to 4294967295"),
@@ -83,6 +85,7 @@ def test_a_malformed_address_is_refused_in_a_sentence(address, words, tmp_path):
         open_pipe(address, lab_root=tmp_path)
     assert caught.value.exit_code == 2
     assert caught.value.sentence.endswith(".")
+    assert caught.value.next_step.endswith(".")
 
 
 def test_a_visa_socket_goes_to_the_tcp_pipe_and_keeps_its_name(tmp_path):
