@@ -124,18 +124,31 @@ def _series(
 ) -> tuple[list[CodeBlock], list[dict[str, Any]]]:
     """Read again and again, and print each read as it comes."""
     from rramhil.cli._cells import read_series, to_uS
+    from rramhil.cli._output import note
 
     blocks: list[CodeBlock] = []
     series: list[dict[str, Any]] = []
     if not quiet:
         cells = [f"{row},{col}" for row in what.rows for col in what.cols]
         print(f"{'board time s':>14} {'wall s':>9}  uS of cells {_some(cells)}", flush=True)
-    for wall_s, block in read_series(board, chip, what, reads, every_s):
+    was_late = False
+    for wall_s, late_s, block in read_series(board, chip, what, reads, every_s):
+        if late_s and every_s and not was_late:
+            was_late = True
+            note(
+                f"Read {len(blocks) + 1} of {reads} came {late_s:.3g} s later than asked for: a "
+                f"read takes longer than --every {every_s:g} s. Others may be late as well."
+            )
         conductance_uS = to_uS(board, block)
         board_s = block.start_ns / 1e9
         blocks.append(block)
         series.append(
-            {"board_time_s": board_s, "wall_time_s": wall_s, "conductance_uS": conductance_uS}
+            {
+                "board_time_s": board_s,
+                "wall_time_s": wall_s,
+                "late_s": late_s,
+                "conductance_uS": conductance_uS,
+            }
         )
         if not quiet:
             values = [f"{value:.3f}" for value in conductance_uS.ravel()]

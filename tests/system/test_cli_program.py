@@ -171,8 +171,12 @@ def test_read_measures_chosen_cells_once_or_as_a_series(fresh: Cli) -> None:
     said = fresh("read", "--rows", "0", "--cols", "0:3", *series, "--json").json
     assert len(said["series"]) == 3
     assert [len(each["conductance_uS"][0]) for each in said["series"]] == [3, 3, 3]
+    assert [each["late_s"] for each in said["series"]] == [0, 0, 0]
     times_s = [each["board_time_s"] for each in said["series"]]
     assert sorted(set(times_s)) == times_s
+    hurried = fresh("read", "--rows", "0", "--cols", "0:3", "--reads", "3", "--every", "1e-6")
+    assert hurried.stderr.count("later than asked for") == 1
+    assert "--every 1e-06 s" in hurried.stderr
     kept = fresh("map", "show", said["map_id"], "--json").json
     assert (kept["kind"], kept["reads"], kept["rows"], kept["cols"]) == ("read", 3, 1, 3)
     assert "col 9" in fresh("read", "--rows", "0:2", "--cols", "5,9").stdout
