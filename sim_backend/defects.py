@@ -52,6 +52,17 @@ class Defects:
     dead_rows: tuple[_Line, ...] = ()
     dead_columns: tuple[_Line, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Refuse, by a ValueError, a cell that is named with two defects."""
+        kind_of: dict[tuple[int, int], str] = {}
+        for kind in ("shorted_cells", "dead_cells", "stuck_on_cells", "stuck_off_cells"):
+            for cell in getattr(self, kind):
+                if kind_of.setdefault(cell, kind) != kind:
+                    raise ValueError(
+                        f"cell {list(cell)} is in {kind_of[cell]} and in {kind}; "
+                        "a cell has one defect"
+                    )
+
     def __add__(self, other: Defects) -> Defects:
         """Both together."""
         names = (field.name for field in fields(self))

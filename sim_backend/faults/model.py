@@ -7,14 +7,16 @@ checked where the board is opened.
 from __future__ import annotations
 
 import tomllib
+from dataclasses import fields
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from sim_backend.defects import Defects
 from sim_backend.errors import FaultsError, NoFaultsFile
+from sim_backend.faults.refusal import first_mistake
 
 Direction = Literal["to_board", "to_host"]
 LineStateName = Literal["FLOAT", "GND", "RAIL_A", "RAIL_B"]
@@ -26,7 +28,7 @@ Seconds = Annotated[float, Field(ge=0, le=3600, strict=True)]
 
 def _no_truth(value: Any) -> Any:
     if isinstance(value, bool):
-        raise ValueError("input should be a number")
+        raise ValueError("a number is wanted")
     return value
 
 
@@ -237,15 +239,24 @@ def load(path: Path) -> Faults:
     try:
         return Faults.model_validate(said)
     except ValidationError as error:
-        raise FaultsError(f"Faults {path}: {_first(error)}.") from error
+        raise FaultsError(f"Faults {path}: {first_mistake(error, _known())}.") from error
 
 
-def _first(error: ValidationError) -> str:
-    """Key, value and what is allowed, of the first thing that is wrong."""
-    detail: dict[str, Any] = dict(error.errors()[0])
-    place = ".".join(str(part) for part in detail["loc"])
-    message = detail["msg"].removeprefix("Value error, ").rstrip(".")
-    message = message[0].lower() + message[1:]
-    if isinstance(detail["input"], dict):
-        return f"{place}: {message}"
-    return f"{place} is {detail['input']!r}: {message}"
+def _known() -> dict[str, list[str]]:
+    """Names that a file may use, as `first_mistake` takes them."""
+    groups: dict[str, tuple[type[_Part], ...]] = {
+        "link": get_args(get_args(LinkFault)[0]),
+        "board": get_args(get_args(BoardFault)[0]),
+    }
+    named = {
+        kind.model_fields["fault"].default: kind for kinds in groups.values() for kind in kinds
+    }
+    return {
+        "": list(Faults.model_fields),
+        "chip": [field.name for field in fields(Defects)],
+        **{
+            group: [kind.model_fields["fault"].default for kind in kinds]
+            for group, kinds in groups.items()
+        },
+        **{name: list(kind.model_fields) for name, kind in named.items()},
+    }
