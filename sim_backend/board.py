@@ -8,6 +8,7 @@ firmware's. Speaks the board's units: row numbers, microvolt, nanosecond.
 from __future__ import annotations
 
 from collections.abc import Generator
+from contextlib import ExitStack
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
@@ -116,8 +117,10 @@ class SimulatedBoard:
         self.folder = root / self.serial
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = _hold(self.folder, self.serial)
-        try:
+        with ExitStack() as undone:
+            undone.callback(self._lock.release)
             self._file = _open_board(self.folder, self.profile, seed)
+            undone.callback(self._file.seal)
             # views that give plain integers: every STATUS asks
             self._clock_ns = self._file.arrays["clock_ns"].data
             self._temperature_mk = self._file.arrays["temperature_mk"].data
@@ -127,11 +130,12 @@ class SimulatedBoard:
             self.reading = False
             """Whether a read has begun and not ended."""
             self.registers = Registers.of(self.profile, chips)
-            self.chips = [self._open_chip(index) for index in range(chips)]
+            self.chips: list[Macro] = []
+            for index in range(chips):
+                self.chips.append(self._open_chip(index))
+                undone.callback(self.chips[index].seal)
             self.chips[0].warm_up(self.clock_ns)
-        except BaseException:
-            self._lock.release()
-            raise
+            undone.pop_all()
 
     def __enter__(self) -> SimulatedBoard:
         return self
@@ -145,11 +149,11 @@ class SimulatedBoard:
         self.close()
 
     def close(self) -> None:
-        """Bring the state to the disk and let others serve the board."""
+        """Bring the state to the disk, sealed, and let others serve the board."""
         self.registers.make_safe()
-        self._file.flush()
+        self._file.seal()
         for chip in self.chips:
-            chip.flush()
+            chip.seal()
         self._lock.release()
 
     # --- the board's own ---------------------------------------------------------------------

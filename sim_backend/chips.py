@@ -62,6 +62,8 @@ def open_chip(
     file = open_state(path, wanted, _layout(profile), writable=writable)
     kind, digest = file.identity.technology, file.identity.technology_digest
     if kind not in technology.names() or technology.load(kind).digest != digest:
+        if writable:
+            file.seal()  # as it was
         raise StateDamaged(f"{path} belongs to another technology {kind} than there is now.")
     return file
 

@@ -377,9 +377,9 @@ class Macro:
         """Add to `switch_loads`."""
         self._arrays["switch_loads"][0] += loads
 
-    def flush(self) -> None:
-        """Bring the state to the disk."""
-        self._file.flush()
+    def seal(self) -> None:
+        """Bring the state to the disk, and vouch for it; see `StateFile.seal`."""
+        self._file.seal()
 
     @property
     def _counts(self) -> readpath.UInt64Array:

@@ -3,7 +3,8 @@
 Owns the file format: a checked header, then arrays at fixed offsets, mapped into memory and
 shared. What is stored into such an array is kept when the process is killed, at any point and
 without a further call. A file is written whole under another name and renamed, so it is there
-entirely or not at all. Knows nothing of what the arrays mean.
+entirely or not at all. While nobody has it open for writing, a seal vouches for its content.
+Knows nothing of what the arrays mean.
 """
 
 from __future__ import annotations
@@ -24,6 +25,10 @@ from sim_backend.errors import NoSuchBoard, StateDamaged
 VERSION = 3
 _MAGIC = b"RRAMHILS"
 _HEADER_BYTES = 4096
+_SEAL_AT = 2048
+_SEALED = 0x5345414C
+"""Low half of a seal; the high half is the CRC-32 of all arrays. 0 is no seal. Both halves are one
+number, so that a kill finds the whole of it or nothing."""
 _ALIGNMENT = 64
 _HEADER = np.dtype(
     [
@@ -83,9 +88,13 @@ class StateFile:
     arrays: Arrays
     memory: mmap.mmap
 
-    def flush(self) -> None:
-        """Bring everything to the disk, so that it also survives a loss of power."""
+    def seal(self) -> None:
+        """Bring everything to the disk and vouch for it; nothing may be stored afterwards.
+
+        It survives a loss of power then, and damage is seen when the file is opened.
+        """
         self.memory.flush()
+        _put_seal(self.memory, _seal_of(self.memory))
 
 
 def create(path: Path, identity: Identity, layout: Layout, fill: Callable[[Arrays], None]) -> None:
@@ -100,6 +109,7 @@ def create(path: Path, identity: Identity, layout: Layout, fill: Callable[[Array
     memory = bytearray(size)
     fill(_views(memory, layout))
     memory[: _HEADER.itemsize] = _header(identity, size).tobytes()
+    _seal(memory)[0] = _seal_of(memory)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -113,7 +123,10 @@ def create(path: Path, identity: Identity, layout: Layout, fill: Callable[[Array
 
 
 def open_state(path: Path, wanted: Identity, layout: Layout, *, writable: bool = True) -> StateFile:
-    """Map a state file into memory.
+    """Map a state file into memory, and check its content if it is sealed.
+
+    One that is not is in use, or was left by a process or a computer that was killed; then nothing
+    can tell whether it is whole. Opened for writing it has no seal until `StateFile.seal`.
 
     Parameters
     ----------
@@ -140,7 +153,34 @@ def open_state(path: Path, wanted: Identity, layout: Layout, *, writable: bool =
     except FileNotFoundError as error:
         raise NoSuchBoard(f"There is no state file {path}.") from error
     identity = _identity(path, memory, wanted)
+    _check_seal(path, memory)
+    if writable:
+        # on the disk before any change, or a loss of power could leave a seal on other content
+        _put_seal(memory, 0)
     return StateFile(identity, _views(memory, layout), memory)
+
+
+def _check_seal(path: Path, memory: mmap.mmap) -> None:
+    seal = int(_seal(memory)[0])
+    # where another process has opened it meanwhile, the seal is gone and what was read may be mixed
+    if seal and seal != _seal_of(memory) and seal == int(_seal(memory)[0]):
+        raise StateDamaged(
+            f"{path} is damaged: its content is not what was kept when it was last closed."
+        )
+
+
+def _put_seal(memory: mmap.mmap, seal: int) -> None:
+    if int(_seal(memory)[0]) != seal:
+        _seal(memory)[0] = seal
+        memory.flush(0, _HEADER_BYTES)
+
+
+def _seal(memory: bytearray | mmap.mmap) -> np.ndarray[Any, np.dtype[np.uint64]]:
+    return np.frombuffer(memory, dtype="<u8", count=1, offset=_SEAL_AT)
+
+
+def _seal_of(memory: bytearray | mmap.mmap) -> int:
+    return zlib.crc32(memoryview(memory)[_HEADER_BYTES:]) << 32 | _SEALED
 
 
 def _identity(path: Path, memory: mmap.mmap, wanted: Identity) -> Identity:

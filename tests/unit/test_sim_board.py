@@ -197,6 +197,64 @@ def test_a_damaged_file_is_refused_and_left_as_it_is(
     assert path.read_bytes() == bytes(data)
 
 
+def flip(path: Path, offset: int) -> None:
+    """Turn one bit of a file."""
+    with path.open("r+b") as file:
+        file.seek(offset)
+        byte = file.read(1)[0]
+        file.seek(offset)
+        file.write(bytes([byte ^ 4]))
+
+
+@pytest.mark.parametrize("name", ["board.state", "chip-0.state", "chip-1.state"])
+@pytest.mark.parametrize("part", [0.0, 0.3, 0.999])
+def test_a_flipped_bit_of_a_board_that_was_closed_is_seen(tmp_path: Path, name: str, part: float):
+    with SimulatedBoard(tmp_path, 7, 2) as board:
+        board.pulse(FrameId(1, 1), 0, Operation.FORM, row_pulses(ALL[:1]))
+    path = tmp_path / "SIM-7" / name
+    offset = 4096 + int(part * (path.stat().st_size - 4096))
+    flip(path, offset)
+    for _ in range(2):  # and again, after it was refused
+        with pytest.raises(StateDamaged, match=f"{name} is damaged: its content is not what"):
+            SimulatedBoard(tmp_path, 7, 2)
+        with pytest.raises(StateDamaged, match=f"{name} is damaged"):
+            inspect(tmp_path, 7, 2, 1 if name == "chip-1.state" else 0)
+    flip(path, offset)
+    with SimulatedBoard(tmp_path, 7, 2) as board:
+        assert board.chips[0].pulse_totals()[0] == 512
+
+
+def test_a_refused_board_keeps_the_seals_of_its_other_files(tmp_path: Path):
+    SimulatedBoard(tmp_path, 7, 2).close()
+    first, second = (tmp_path / "SIM-7" / f"chip-{index}.state" for index in range(2))
+    flip(second, 100_000)
+    with pytest.raises(StateDamaged, match="chip-1"):
+        SimulatedBoard(tmp_path, 7, 2)
+    flip(second, 100_000)
+    flip(first, 100_000)
+    with pytest.raises(StateDamaged, match="chip-0"):
+        SimulatedBoard(tmp_path, 7, 2)
+
+
+def test_a_damaged_seal_is_damage_and_none_is_there_while_a_board_is_open(tmp_path: Path):
+    path = tmp_path / "SIM-7" / "chip-0.state"
+    with SimulatedBoard(tmp_path, 7, 1):
+        opened = path.read_bytes()
+    closed = path.read_bytes()
+    changed = {n for n in range(len(closed)) if closed[n] != opened[n]}
+    assert changed
+    assert all(n < 4096 for n in changed)
+    for offset in changed:
+        flip(path, offset)
+        with pytest.raises(StateDamaged, match=r"chip-0\.state is damaged"):
+            SimulatedBoard(tmp_path, 7, 1)
+        flip(path, offset)
+    # a process that was killed leaves no seal: what it stored is believed
+    path.write_bytes(opened)
+    SimulatedBoard(tmp_path, 7, 1).close()
+    assert path.read_bytes() == closed
+
+
 def test_a_file_of_another_layout_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     with monkeypatch.context() as older:
         older.setattr(state, "VERSION", 1)
