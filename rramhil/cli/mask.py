@@ -191,7 +191,8 @@ def apply(
     ends with the command. Refused on another chip than the run was trained on, unless forced.
 
     With --by reset nothing is gated: what the masks prune is RESET, what they use again is SET,
-    only what changes, and what pruned cells still conduct is measured. After ctrl-C, run it again.
+    only what changes, and what pruned cells still conduct is measured. After ctrl-C, or where
+    pulses have failed, run it again: it pulses what is left.
     """
     from rramhil.cli._boards import controlled_board, find_settings, opened_lab
     from rramhil.cli._networks import need_extra, parse_by
@@ -341,6 +342,8 @@ def _print_reset(facts: dict[str, Any]) -> None:
             f"time, {1e3 * facts['energy_j']:.3g} mJ in the cells at most."
         )
         return
+    if not facts["pulses"]:
+        typer.echo("Nothing to pulse: all cells are as the masks want them.")
     for number, each in facts["chips"].items():
         left = "" if each["residual_uS"] is None else f", {each['residual_uS']:.3f} uS on average"
         typer.echo(
@@ -348,6 +351,8 @@ def _print_reset(facts: dict[str, Any]) -> None:
             f"{each['pruned']:,} pruned cells{left}, {each['still_on']:,} of them still on. "
             f"Map {each['map_id']}."
         )
+    if any(each["still_on"] for each in facts["chips"].values()):
+        typer.echo("Run it again for what is still on.")
 
 
 def _verdict(path: Path, applied: Applied, chips: Any, verdicts: Any) -> dict[str, Any]:

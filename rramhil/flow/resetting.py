@@ -2,14 +2,15 @@
 
 Owns: the order of things: cells are read, what the masks prune is RESET and what they use again is
 SET, only what changes; then cells are read again, and what is left of pruned ones is measured. An
-interrupted run is finished by another: reading says what is left to do.
+interrupted run is finished by another, and so are failed pulses: reading says what is left to do,
+and a cell that is off gets no second RESET.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -28,8 +29,15 @@ from rramhil.switching import CellChanges, off_cells, reset_plan
 BoolArray = npt.NDArray[np.bool_]
 
 _READS = 4
-_MOST_ON = 0.25
-"""Share of pruned cells that may conduct all the same: off levels scatter, some pulses fail."""
+_ON_ABOVE = 0.7
+"""Of what a cell conducted when masks were trained: above that, its RESET has failed. Off levels
+scatter widely: one in twenty is above `FORMED_ABOVE_uS`, a few in a million are above this."""
+
+_SET_ABOVE = 0.5
+"""Of the median of formed cells: above that a cell is on which got a SET, and conducts anew."""
+
+_MOST_ON = 0.05
+"""Share of pruned cells that may be on all the same: some pulses fail."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +52,7 @@ class ResetPruned:
     residual_uS : float or None
         Mean conductance of these as measured afterwards; None where there is none.
     still_on : int
-        Pruned cells that conduct as formed ones do all the same.
+        Pruned cells that are on all the same, as their RESET has failed: another run pulses these.
     map_id : str
         The read-back afterwards.
     """
@@ -119,14 +127,14 @@ def prune_by_reset(
         }
         after = _read(board, lab, chip, _READS, watch, f"after RESET by masks {run.masks.id}")
         entry = lab.maps.save(after)
-        pruned = off_cells(run.masks.masks, run.placement)[number] & formed
+        pruned = off_cells(run.masks.masks, run.placement)[number] & formed.cells
         left = after.conductance_uS[pruned]
         done[number] = ResetPruned(
             reset_pulses=pulses[Operation.RESET],
             set_pulses=pulses[Operation.SET],
             pruned=int(pruned.sum()),
             residual_uS=float(left.mean()) if left.size else None,
-            still_on=int((left > FORMED_ABOVE_uS).sum()),
+            still_on=int((pruned & formed.on_in(after)).sum()),
             map_id=entry.id,
         )
     return done
@@ -142,8 +150,9 @@ def refuse_what_is_not_reset(run: Run, lab: Lab, chips: Mapping[int, KnownChip])
     """
     pruned = off_cells(run.masks.masks, run.placement)
     for number, chip in chips.items():
-        cells = pruned[number] & _formed(lab, run, chip)
-        on = int((chip.measured.conductance_uS[cells] > FORMED_ABOVE_uS).sum())
+        formed = _formed(lab, run, chip)
+        cells = pruned[number] & formed.cells
+        on = int((cells & formed.on_in(chip.measured)).sum())
         if on > _MOST_ON * cells.sum():
             raise MaskError(
                 f"Of {int(cells.sum()):,} cells of chip {number} that the masks prune, {on:,} "
@@ -156,18 +165,37 @@ def _parts(changes: CellChanges) -> tuple[tuple[Operation, BoolArray], ...]:
     return (Operation.RESET, changes.reset), (Operation.SET, changes.set)
 
 
-def _changes(run: Run, number: int, formed: BoolArray, now: ConductanceMap) -> CellChanges:
+class _Formed(NamedTuple):
+    """Cells that were on when masks were trained, and in uS above what each is on; (R, C)."""
+
+    cells: BoolArray
+    on_above_uS: npt.NDArray[np.float64]
+
+    def on_in(self, measured: ConductanceMap) -> BoolArray:
+        """Cells of a map that are on."""
+        return measured.conductance_uS > self.on_above_uS
+
+
+def _changes(run: Run, number: int, formed: _Formed, now: ConductanceMap) -> CellChanges:
     """What to pulse, of the cells that formed: the others are off and stay so."""
-    off = formed & (now.conductance_uS <= FORMED_ABOVE_uS)
+    off = formed.cells & ~formed.on_in(now)
     plan = reset_plan({number: off}, run.masks.masks, run.placement)[number]
-    return CellChanges(plan.reset & formed, plan.set & formed)
+    return CellChanges(plan.reset & formed.cells, plan.set & formed.cells)
 
 
-def _formed(lab: Lab, run: Run, chip: KnownChip) -> BoolArray:
-    """Cells that conducted when the masks were trained: a later map may miss those RESET since."""
+def _formed(lab: Lab, run: Run, chip: KnownChip) -> _Formed:
+    """What was on when the masks were trained: a later map may miss those RESET since."""
     own = run.masks.map_ids.get(chip.number)
     trained_on = chip.measured if own is None else lab.maps.load(own, chip.serial)
-    return (trained_on.conductance_uS > FORMED_ABOVE_uS) & trained_on.valid
+    own_uS = trained_on.conductance_uS
+    sound_uS = own_uS[trained_on.valid & (own_uS > FORMED_ABOVE_uS)]
+    middle_uS = float(np.median(sound_uS)) if sound_uS.size else 0.0
+    set_above_uS = max(FORMED_ABOVE_uS, _SET_ABOVE * middle_uS)
+    set_again = lab.journal.pulsed(chip.serial).by_operation[Operation.SET] > 0
+    return _Formed(
+        cells=trained_on.valid & (own_uS > set_above_uS),
+        on_above_uS=np.where(set_again, set_above_uS, _ON_ABOVE * own_uS),
+    )
 
 
 def _read(

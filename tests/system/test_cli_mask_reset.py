@@ -31,10 +31,18 @@ def test_what_is_pruned_is_reset_once_and_what_failed_again(tmp_path: Path) -> N
     assert 0 < chip["residual_uS"] < 2
     assert cli("sim", "inspect", "--json").json["reset_pulses"] == CELLS // 2
 
-    # a second time only those that a RESET failed on
-    assert chip["still_on"] < CELLS // 20
+    # a second time only those that a RESET failed on, by the simulated chip itself; then none
+    failed = CELLS // 2 - cli("sim", "inspect", "--json").json["off"]
+    assert 0 < failed < CELLS // 200
+    assert chip["still_on"] == failed
     left = cli("mask", "apply", "digits", "--by", "reset", "--dry-run", "--json").json
-    assert left["reset_pulses"] == chip["still_on"]
+    assert left["reset_pulses"] == failed
+    again = cli("mask", "apply", "digits", "--by", "reset", "--json").json
+    assert (again["pulses"], again["chips"]["0"]["still_on"]) == (failed, 0)
+    last = cli("mask", "apply", "digits", "--by", "reset")
+    assert "Nothing to pulse" in last.stdout
+    truth = cli("sim", "inspect", "--json").json
+    assert (truth["reset_pulses"], truth["off"]) == (CELLS // 2 + failed, CELLS // 2)
     # gates of the same masks on the cells that are left: the newest map knows what they read
     assert cli("mask", "verify", "digits", "--json").json["clean"]
     # with every gate open, in as few steps as without a mask

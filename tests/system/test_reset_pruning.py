@@ -84,6 +84,12 @@ def test_gates_and_reset_of_the_same_masks_agree_within_the_measured_residual(tm
         assert done.residual_uS is not None
         assert 0.5 < done.residual_uS < 1.5
         pulses = done.reset_pulses
+        # pulses fail now and then, and only where they have another follows
+        assert 0 < done.still_on < pulses // 200
+        (again,) = prune_by_reset(board, lab, run, known_chips(board, lab, (0,))).values()
+        assert (again.reset_pulses, again.set_pulses) == (done.still_on, 0)
+        (last,) = prune_by_reset(board, lab, run, known_chips(board, lab, (0,))).values()
+        assert (last.reset_pulses, last.set_pulses, last.still_on) == (0, 0, 0)
         after = known_chips(board, lab, (0,))
         refuse_what_is_not_reset(run, lab, after)
         opened = apply_run(board, run, gated=False)
