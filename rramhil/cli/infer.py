@@ -155,12 +155,13 @@ def _find(board: Board, lab: Lab, asked: _Asked) -> tuple[Path, Run] | None:
     MaskError
         The run is of another chip.
     """
+    from rramhil.cli._output import note
     from rramhil.errors import MaskError
     from rramhil.flow import find_run, is_of_these_chips, newest_run, refuse_other_chips
 
     sockets = asked.sockets(board)
     if asked.run is not None:
-        path, run = find_run(lab.root, asked.run)
+        path, run = find_run(lab.root, asked.run, note)
         if not asked.means(run.placement, sockets):
             raise MaskError(
                 f"The run {path.name} is placed on chip {listed(run.placement.chips)}, its layers "
@@ -173,6 +174,7 @@ def _find(board: Board, lab: Lab, asked: _Asked) -> tuple[Path, Run] | None:
         lab.root,
         asked.task,
         lambda run: asked.means(run.placement, sockets) and is_of_these_chips(run, board, lab),
+        note,
     )
 
 

@@ -120,12 +120,13 @@ def _plan(
     allow_digital: bool,
 ) -> Plan:
     from rramhil.cli._networks import load_task, parse_chips
+    from rramhil.cli._output import note
     from rramhil.errors import NotFound
     from rramhil.flow import find_run, has_map, known_chips, new_network, plan_run, plan_task
 
     sockets = None if chips is None else parse_chips(chips, 0, board.identity.chips)
     try:
-        _, run = find_run(lab.root, which)
+        _, run = find_run(lab.root, which, note)
     except NotFound as no_run:
         try:
             task, splits = load_task(which, lab.root)
@@ -304,10 +305,11 @@ def _run_for(
     board: Board, lab: Lab, which: str, chip: int | None, *, force: bool
 ) -> tuple[Path, Run]:
     """Find a run, and refuse it on chips that are not its own."""
+    from rramhil.cli._output import note
     from rramhil.errors import MaskError
     from rramhil.flow import find_run, refuse_other_chips
 
-    path, run = find_run(lab.root, which)
+    path, run = find_run(lab.root, which, note)
     if chip is not None and run.placement.chips != (chip,):
         raise MaskError(
             f"The run {path.name} is placed on chip {listed(run.placement.chips)}, not on {chip}.",

@@ -16,8 +16,11 @@ from typing import Any
 from rramhil._atomic import write_whole
 from rramhil.errors import NotFound, RunError
 from rramhil.network import Run
+from rramhil.tasks import KNOWN
 
 _RUNS, _REPORTS = "runs", "reports"
+_RUN_FILE = "run.json"
+_MOST_NAMED = 5
 
 
 def run_folder(lab_root: Path, task_name: str) -> Path:
@@ -29,8 +32,15 @@ def run_folder(lab_root: Path, task_name: str) -> Path:
     return next(path for path in names if not path.exists())
 
 
-def find_run(lab_root: Path, which: str) -> tuple[Path, Run]:
+def find_run(
+    lab_root: Path, which: str, tell: Callable[[str], None] | None = None
+) -> tuple[Path, Run]:
     """Load a run by the path of its folder, its name in the lab, or its task: the newest of it.
+
+    Parameters
+    ----------
+    tell : callable, optional
+        As of `newest_run`.
 
     Raises
     ------
@@ -39,27 +49,37 @@ def find_run(lab_root: Path, which: str) -> tuple[Path, Run]:
     RunError
         It is damaged.
     """
-    for path in (Path(which), lab_root / _RUNS / which):
-        if (path / "run.json").is_file():
-            return path.absolute(), Run.load(path)
-    found = newest_run(lab_root, which)
+    there, in_lab = Path(which), lab_root / _RUNS / which
+    # a folder that happens to have a task's name is no run; one in the lab, or by its path, is
+    if (there / _RUN_FILE).exists() or (there.name != which and there.is_dir()):
+        return there.absolute(), Run.load(there)
+    if in_lab.is_dir():
+        return in_lab.absolute(), Run.load(in_lab)
+    found = newest_run(lab_root, which, tell=tell)
     if found is None:
-        names = ", ".join(path.name for path in _folders(lab_root)[:5])
-        raise NotFound(
-            f"There is no run {which}, neither as a folder nor in {lab_root / _RUNS}.",
-            f"The newest there are {names}." if names else "`rramhil train` makes one.",
-        )
+        raise _not_found(lab_root, which)
     return found
 
 
 def newest_run(
-    lab_root: Path, task: str, fits: Callable[[Run], bool] = lambda run: True
+    lab_root: Path,
+    task: str,
+    fits: Callable[[Run], bool] = lambda run: True,
+    tell: Callable[[str], None] | None = None,
 ) -> tuple[Path, Run] | None:
-    """Find the lab's newest run of a task that fits; runs that cannot be read are left out."""
+    """Find the lab's newest run of a task that fits; newer ones that are damaged are passed over.
+
+    Parameters
+    ----------
+    tell : callable, optional
+        Hears a sentence about each run that is passed over; it may have been of any task.
+    """
     for path in _folders(lab_root):
         try:
             run = Run.load(path)
-        except (RunError, NotFound):
+        except (RunError, NotFound) as damage:
+            if tell is not None:
+                tell(f"{damage.sentence} It is passed over.")
             continue
         if run.config.task == task and fits(run):
             return path, run
@@ -76,8 +96,30 @@ def write_report(lab_root: Path, name: str, facts: dict[str, Any]) -> Path:
     return path
 
 
+def _not_found(lab_root: Path, which: str) -> NotFound:
+    folder = lab_root / _RUNS
+    if which in KNOWN or ".py" in which:
+        return NotFound(
+            f"There is no run of task {which} in {folder}.", f"`rramhil train {which}` makes one."
+        )
+    names = [path.name for path in _folders(lab_root)[:_MOST_NAMED]]
+    hint = "`rramhil train TASK` makes one."
+    if names:
+        verb = "runs there are" if len(names) > 1 else "run there is"
+        hint = f"The newest {verb} {', '.join(names)}."
+    return NotFound(
+        f"There is no run {which}, neither as a folder nor in {folder}, and no task of that name.",
+        hint,
+    )
+
+
 def _folders(lab_root: Path) -> list[Path]:
-    """Folders of runs, the newest first."""
-    found = [path.parent for path in (lab_root / _RUNS).glob("*/run.json")]
+    """Folders of runs, the newest first; one without a `run.json` is damaged, and a run."""
+    found = [path for path in (lab_root / _RUNS).glob("*") if path.is_dir()]
     found = [path for path in found if not path.name.startswith(".")]
-    return sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name), reverse=True)
+    return sorted(found, key=_written, reverse=True)
+
+
+def _written(path: Path) -> tuple[int, str]:
+    said = path / _RUN_FILE
+    return (said if said.exists() else path).stat().st_mtime_ns, path.name

@@ -34,6 +34,7 @@ from rramhil.switching import GateKind, MaskSet, Placement
 
 _RUN, _STATE, _PLACEMENT, _MASKS = "run.json", "state.safetensors", "placement.json", "masks.npz"
 _HISTORY = "history.json"
+_DAMAGED_HINT = "Take another copy, or train again."
 
 
 class MatrixRecord(BaseModel):
@@ -234,7 +235,9 @@ class Run:
             said = _File.model_validate_json((path / _RUN).read_bytes())
             for name in (_STATE, _PLACEMENT, _MASKS, *_with_history(said.files)):
                 if said.files.get(name) != _digest((path / name).read_bytes()):
-                    raise RunError(f"{path} cannot be read as a run: its {name} was changed.")
+                    raise RunError(
+                        f"{path} cannot be read as a run: its {name} was changed.", _DAMAGED_HINT
+                    )
             state = safetensors.torch.load((path / _STATE).read_bytes())
             return cls(
                 config=said.config,
@@ -251,8 +254,7 @@ class Run:
             raise
         except (OSError, ValidationError, SafetensorError, ValueError, RramhilError) as error:
             raise RunError(
-                f"{path} cannot be read as a run: it is damaged or foreign.",
-                "Take another copy, or train again.",
+                f"{path} cannot be read as a run: it is damaged or foreign.", _DAMAGED_HINT
             ) from error
 
     def _write(self, folder: Path) -> None:
