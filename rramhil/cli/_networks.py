@@ -186,6 +186,8 @@ def program_where_needed(
     done: dict[int, ProgramResult] = {}
     for number in chips:
         if not has_map(board, lab, number):
+            for path in lab.maps.damaged():
+                note(f"{path} is damaged; if it was of chip {number}, it is read again.")
             with Bars() as bars:
                 done[number] = program(board, lab, number, progress=bars)
             note(f"{done[number].message} Map {done[number].map.id}.")

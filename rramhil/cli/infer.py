@@ -154,6 +154,8 @@ def _find(board: Board, lab: Lab, asked: _Asked) -> tuple[Path, Run] | None:
         The board lacks the chip, or the lab the run that was named.
     MaskError
         The run is of another chip.
+    MapFileError
+        The map that a run was trained on is damaged.
     """
     from rramhil.cli._output import note
     from rramhil.errors import MaskError
@@ -173,7 +175,10 @@ def _find(board: Board, lab: Lab, asked: _Asked) -> tuple[Path, Run] | None:
     return newest_run(
         lab.root,
         asked.task,
-        lambda run: asked.means(run.placement, sockets) and is_of_these_chips(run, board, lab),
+        lambda run: (
+            asked.means(run.placement, sockets)
+            and (asked.force or is_of_these_chips(run, board, lab))
+        ),
         note,
     )
 

@@ -76,6 +76,8 @@ def known_chips(
     ------
     NotFound
         There is no such chip, or no such map of it.
+    MapFileError
+        There may be one, but it is damaged.
     """
     return {number: _known(board, lab, number, gains) for number in numbers}
 
@@ -86,7 +88,13 @@ def has_map(board: Board, lab: Lab, number: int) -> bool:
 
 
 def is_of_these_chips(run: Run, board: Board, lab: Lab) -> bool:
-    """Whether the masks of a run were trained on maps of the chips that sit in its sockets now."""
+    """Whether the masks of a run were trained on maps of the chips that sit in its sockets now.
+
+    Raises
+    ------
+    MapFileError
+        Such a map is damaged, so that nobody can tell.
+    """
     if any(chip >= board.identity.chips for chip in run.placement.chips):
         return False
     return dict(run.masks.map_ids) == _present_maps(run, board, lab)
@@ -101,10 +109,15 @@ def refuse_other_chips(run: Run, board: Board, lab: Lab, *, force: bool = False)
     ------
     MaskError
         They were.
+    MapFileError
+        The map that they were trained on is damaged, so that nobody can tell.
     NotFound
         The board lacks a socket of the run's.
     """
-    run.masks.check(run.placement.id, _present_maps(run, board, lab), force=force)
+    for number in run.placement.chips:
+        board.chip(number)
+    present = {} if force else _present_maps(run, board, lab)
+    run.masks.check(run.placement.id, present, force=force)
 
 
 def geometry_of(description: Description) -> Geometry:
@@ -116,11 +129,11 @@ def _known(board: Board, lab: Lab, number: int, gains: Gains | None) -> KnownChi
     serial = board.chip(number).serial
     found = _newest(board, lab, serial)
     if found is None:
-        raise NotFound(
-            f"The lab has no map of chip {serial} in socket {number}.",
-            f"`rramhil program --chip {number}` makes one.",
-        )
-    measured = lab.maps.load(found.id)
+        raise _no_map(lab, number, serial)
+    try:
+        measured = lab.maps.load(found.id)
+    except MapFileError as error:
+        raise MapFileError(error.sentence, _read_back(number)) from error
     cells = known_cells(measured, board.description, gains)
     return KnownChip(number, serial, found.id, measured, cells)
 
@@ -141,15 +154,35 @@ def _present_maps(run: Run, board: Board, lab: Lab) -> Mapping[int, str]:
         serial = board.chip(number).serial
         own = run.masks.map_ids.get(number)
         newest = _newest(board, lab, serial)
-        if own is not None and _is_of(lab, own, serial):
+        if own is not None and _is_of(lab, own, serial, number):
             present[number] = own
         elif newest is not None:
             present[number] = newest.id
     return present
 
 
-def _is_of(lab: Lab, map_id: str, serial: str) -> bool:
+def _is_of(lab: Lab, map_id: str, serial: str, number: int) -> bool:
     try:
         return lab.maps.find(map_id).info.chip_serial == serial
-    except (NotFound, MapFileError):
+    except NotFound:
         return False
+    except MapFileError as error:
+        raise MapFileError(
+            f"{error.sentence} The run was trained on it.",
+            f"Bring the file back from a copy. Or read it back with `rramhil program --chip "
+            f"{number}`, and take the run on that map with --force.",
+        ) from error
+
+
+def _no_map(lab: Lab, number: int, serial: str) -> NotFound | MapFileError:
+    damaged = [str(path) for path in lab.maps.damaged()]
+    missing = f"The lab has no map of chip {serial} in socket {number}"
+    if not damaged:
+        return NotFound(f"{missing}.", f"`rramhil program --chip {number}` makes one.")
+    others = len(damaged) - 1
+    which = f"{damaged[0]} and {others} more are" if others else f"{damaged[0]} is"
+    return MapFileError(f"{missing} that can be read: {which} damaged.", _read_back(number))
+
+
+def _read_back(number: int) -> str:
+    return f"`rramhil program --chip {number}` reads the chip back."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from pathlib import Path
 
@@ -184,6 +185,34 @@ def test_another_chip_is_refused_unless_forced(cli: Cli, first: dict[str, object
         assert "trained on map" in refused(other, *command, code=2)
     said = other("infer", "digits", "--run", run, "--samples", "30", "--force", "--json").json
     assert said["samples"] == 30
+
+
+def test_a_damaged_map_is_named_and_not_taken_for_none(
+    cli: Cli, first: dict[str, object], tmp_path: Path
+) -> None:
+    damaged = Cli(tmp_path, shutil.copytree(cli.lab, tmp_path / "lab"))
+    maps = sorted((damaged.lab / "maps").glob("*.h5"))
+    for path in maps:
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    run = tmp_path / "lab" / "runs" / Path(str(first["run"])).name
+    for command in (
+        ("mask", "verify", "digits"),
+        ("infer", "digits"),
+        ("infer", "digits", "--run", run.name),
+    ):
+        told = refused(damaged, *command, code=2)
+        assert any(str(path) in told for path in maps)
+        assert "damaged" in told
+        assert "ead it back with `rramhil program --chip 0`" in told
+    assert len(list((damaged.lab / "runs").iterdir())) == len(list((cli.lab / "runs").iterdir()))
+    # without any run, the map itself is missed
+    told = refused(damaged, "train", "digits", code=2)
+    assert "that can be read" in told
+    assert "reads the chip back" in told
+    # what it says to do helps
+    assert damaged("program", "--chip", "0", "--reads", "2", "--json").json["pulses"] == 0
+    said = damaged("infer", "digits", "--force", "--samples", "20", "--json").json
+    assert said["run"] == str(run)
 
 
 @pytest.mark.parametrize(
