@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from rramhil.driver import Board
     from rramhil.lab import Lab
     from rramhil.programming import ProgramResult
+    from rramhil.settings import Settings
     from rramhil.tasks import Splits, Task
 
 _EXTRA = ("torch", "safetensors", "sklearn")
@@ -88,6 +90,27 @@ def load_task(which: str, lab_root: Path) -> tuple[Task, Splits]:
     return task, task.data(data_root(lab_root))
 
 
+@contextmanager
+def previewed(settings: Settings) -> Generator[tuple[Board, Lab]]:
+    """Open board and lab to look only; a lab that does not exist is not made."""
+    from pathlib import Path
+    from tempfile import TemporaryDirectory
+
+    from firmware_protocol.messages import Role
+    from rramhil.cli._boards import announce
+    from rramhil.driver import Board
+    from rramhil.lab import Lab
+
+    with ExitStack() as held:
+        where = settings.lab
+        if not where.exists():
+            where = Path(held.enter_context(TemporaryDirectory(prefix="rramhil-")))
+        lab = held.enter_context(Lab(where))
+        board = held.enter_context(Board.open(settings.board, lab_root=where, role=Role.OBSERVER))
+        announce(board, settings)
+        yield board, lab
+
+
 def parse_gate(text: str, *, codebook: bool = False) -> str:
     """Return "pair" or "cell", or "codebook" where that is possible.
 
@@ -130,10 +153,11 @@ def parse_chips(text: str | None, chip: int, sockets: int) -> tuple[int, ...]:
 
     chosen: list[int] = []
     for part in [str(chip)] if text is None else text.split(","):
-        first, _, last = part.partition("-")
-        if not (first.isascii() and first.isdigit() and (last or first).isdigit()):
+        first, dash, last = part.partition("-")
+        last = last if dash else first
+        if not all(each.isascii() and each.isdigit() for each in (first, last)):
             raise UsageError(f"{text!r} names no sockets.", "Write 0-3, 0,2 or 5.")
-        chosen += range(int(first), int(last or first) + 1)
+        chosen += range(int(first), int(last) + 1)
     if not chosen or len(set(chosen)) < len(chosen):
         raise UsageError(f"{text!r} names no socket, or one twice.", "Write 0-3, 0,2 or 5.")
     beyond = [number for number in chosen if number >= sockets]

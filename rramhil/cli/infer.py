@@ -47,6 +47,8 @@ class _Asked(NamedTuple):
     """What the options say."""
 
     task: str
+    loaded: Task
+    root: Path
     chip: int
     chips: str | None
     overlay: bool
@@ -55,6 +57,12 @@ class _Asked(NamedTuple):
     gate: str
     gated: bool
     force: bool
+
+    def splits(self) -> Splits:
+        """Data of the task."""
+        from rramhil.datasets import data_root
+
+        return self.loaded.data(data_root(self.root))
 
     def sockets(self, board: Board) -> tuple[int, ...]:
         """Of `--chips`, else of `--chip`."""
@@ -122,21 +130,23 @@ def infer(
 
     With --by reset every gate is open, after `rramhil mask apply --by reset` has pruned the cells.
     """
-    from rramhil.cli._boards import controlled_board, find_settings, observed_board, opened_lab
-    from rramhil.cli._networks import need_extra, parse_by, parse_gate
+    from rramhil.cli._boards import controlled_board, find_settings, opened_lab
+    from rramhil.cli._networks import need_extra, parse_by, parse_gate, previewed
     from rramhil.cli._output import print_json
+    from rramhil.tasks import load
 
     need_extra()
     gated = parse_by(by) == "gate"
-    asked = _Asked(task, chip, chips, overlay, run, samples, parse_gate(gate), gated, force)
-    settings = find_settings(board, lab)
-    with opened_lab(settings) as kept:
-        if dry_run:
-            with observed_board(settings) as opened:
-                facts = _preview(opened, kept, asked)
-        else:
-            with controlled_board(settings, record) as opened:
-                facts = _infer(opened, kept, asked)
+    kind, settings = parse_gate(gate), find_settings(board, lab)
+    asked = _Asked(
+        task, load(task), settings.lab, chip, chips, overlay, run, samples, kind, gated, force
+    )
+    if dry_run:
+        with previewed(settings) as (opened, kept):
+            facts = _preview(opened, kept, asked)
+    else:
+        with opened_lab(settings) as kept, controlled_board(settings, record) as opened:
+            facts = _infer(opened, kept, asked)
     if as_json:
         print_json(facts)
     elif dry_run:
@@ -152,18 +162,25 @@ def _find(board: Board, lab: Lab, asked: _Asked) -> tuple[Path, Run] | None:
     ------
     NotFound
         The board lacks the chip, or the lab the run that was named.
+    RunError
+        The run is of another task, or damaged.
     MaskError
         The run is of another chip.
     MapFileError
         The map that a run was trained on is damaged.
     """
     from rramhil.cli._output import note
-    from rramhil.errors import MaskError
+    from rramhil.errors import MaskError, RunError
     from rramhil.flow import find_run, is_of_these_chips, newest_run, refuse_other_chips
 
     sockets = asked.sockets(board)
     if asked.run is not None:
-        path, run = find_run(lab.root, asked.run, note)
+        path, run = find_run(asked.root, asked.run, note)
+        if _is_another(run.config.task, asked.task):
+            raise RunError(
+                f"The run {path.name} is of task {run.config.task}, not of {asked.task}.",
+                f"`rramhil infer {run.config.task} --run {asked.run}` runs it.",
+            )
         if not asked.means(run.placement, sockets):
             raise MaskError(
                 f"The run {path.name} is placed on chip {listed(run.placement.chips)}, its layers "
@@ -173,7 +190,7 @@ def _find(board: Board, lab: Lab, asked: _Asked) -> tuple[Path, Run] | None:
         refuse_other_chips(run, board, lab, force=asked.force)
         return path, run
     return newest_run(
-        lab.root,
+        asked.root,
         asked.task,
         lambda run: (
             asked.means(run.placement, sockets)
@@ -181,6 +198,11 @@ def _find(board: Board, lab: Lab, asked: _Asked) -> tuple[Path, Run] | None:
         ),
         note,
     )
+
+
+def _is_another(task: str, asked: str) -> bool:
+    """Whether two names are certainly of two tasks: one file can be named in several ways."""
+    return task != asked and not (".py" in task and ".py" in asked)
 
 
 def _no_run(board: Board, asked: _Asked) -> NotFound:
@@ -199,22 +221,22 @@ def _no_run(board: Board, asked: _Asked) -> NotFound:
 def _infer(board: Board, lab: Lab, asked: _Asked) -> dict[str, Any]:
     import time
 
-    from rramhil.cli._networks import load_task, program_where_needed
+    from rramhil.cli._networks import program_where_needed
     from rramhil.cli._output import note
 
     began_s = time.perf_counter()
     found = _find(board, lab, asked)
     if found is None and asked.task != TRAINS_ITSELF:
         raise _no_run(board, asked)
-    task, splits = load_task(asked.task, lab.root)
+    splits = asked.splits()
     programming_pulses = 0
     if found is None:
         programmed = program_where_needed(board, lab, asked.sockets(board))
         programming_pulses = sum(each.pulses for each in programmed.values())
-        found = _train(board, lab, asked, task, splits)
+        found = _train(board, lab, asked, splits)
     path, run = found
     note(f"Run {path.name}: {run.config.gate} gating, {run.masks.density:.1%} of the cells.")
-    facts = _on_chip(board, lab, run, task, splits, asked)
+    facts = _on_chip(board, lab, run, splits, asked)
     return {
         "task": asked.task,
         "run": str(path),
@@ -226,7 +248,7 @@ def _infer(board: Board, lab: Lab, asked: _Asked) -> dict[str, Any]:
     }
 
 
-def _train(board: Board, lab: Lab, asked: _Asked, task: Task, splits: Splits) -> tuple[Path, Run]:
+def _train(board: Board, lab: Lab, asked: _Asked, splits: Splits) -> tuple[Path, Run]:
     from rramhil.cli._output import note
     from rramhil.cli.train import train_and_keep
     from rramhil.flow import TrainRequest, run_folder
@@ -236,6 +258,7 @@ def _train(board: Board, lab: Lab, asked: _Asked, task: Task, splits: Splits) ->
         gate=asked.gate,  # type: ignore[arg-type]
         overlay=asked.overlay,
     )
+    task = asked.loaded
     path = run_folder(lab.root, task.name)
     trained = train_and_keep(board, lab, asked.sockets(board), request, task, splits, path)
     note(
@@ -245,9 +268,7 @@ def _train(board: Board, lab: Lab, asked: _Asked, task: Task, splits: Splits) ->
     return path, trained.run
 
 
-def _on_chip(
-    board: Board, lab: Lab, run: Run, task: Task, splits: Splits, asked: _Asked
-) -> dict[str, Any]:
+def _on_chip(board: Board, lab: Lab, run: Run, splits: Splits, asked: _Asked) -> dict[str, Any]:
     """Plan, apply, infer; each step is told."""
     from rramhil.cli._output import note
     from rramhil.cli._progress import Bars
@@ -261,7 +282,7 @@ def _on_chip(
         refuse_what_is_not_reset,
     )
 
-    examples = _first(splits.test, asked.samples)
+    task, examples = asked.loaded, _first(splits.test, asked.samples)
     network = new_network(task, splits, allow_digital=run.config.allow_digital)
     run.restore(network)
     chips = known_chips(board, lab, run.placement.chips)
@@ -290,16 +311,15 @@ def _on_chip(
 
 
 def _preview(board: Board, lab: Lab, asked: _Asked) -> dict[str, Any]:
-    from rramhil.cli._networks import load_task
     from rramhil.flow import elsewhere, has_map, known_chips, new_network, plan_run, plan_task
 
     found = _find(board, lab, asked)
-    task, splits = load_task(asked.task, lab.root)
+    splits = asked.splits()
     sockets = asked.sockets(board) if found is None else found[1].placement.chips
     known = known_chips(board, lab, [each for each in sockets if has_map(board, lab, each)])
     if found is None:
         plan = plan_task(
-            new_network(task, splits),
+            new_network(asked.loaded, splits),
             board.description,
             chips=sockets,
             known=known,
@@ -354,8 +374,11 @@ def _placed(plan: Plan) -> str:
 
 
 def _first(examples: Examples, samples: int | None) -> Examples:
+    from rramhil.cli._output import note
     from rramhil.tasks import Examples
 
+    if samples is not None and samples > len(examples.inputs):
+        note(f"There are only {len(examples.inputs):,} test samples, not {samples:,}: all are run.")
     return Examples(examples.inputs[:samples], examples.targets[:samples])
 
 

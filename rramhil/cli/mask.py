@@ -55,6 +55,7 @@ RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run, or its t
     ),
 )
 def plan(
+    context: typer.Context,
     run: Annotated[
         str,
         typer.Argument(metavar="RUN", help="A run; or a task without one, with random masks."),
@@ -79,18 +80,36 @@ def plan(
     what pruning by RESET would cost once. With --chips or --overlay a run is placed anew. A task
     that has no run yet is priced with random masks (--gate, --density).
     """
-    from rramhil.cli._boards import find_settings, observed_board, opened_lab
-    from rramhil.cli._networks import need_extra, parse_gate
+    from rramhil.cli._boards import find_settings
+    from rramhil.cli._networks import need_extra, parse_gate, previewed
     from rramhil.cli._output import print_json
+    from rramhil.cli._training import was_given
+    from rramhil.errors import UsageError
 
     need_extra()
     parse_gate(gate)
+    if not 0 < density <= 1:
+        raise UsageError(
+            f"A density is above 0 and at most 1, not {density:g}.", "Write 0.5, or leave it."
+        )
     settings = find_settings(board, lab)
-    with opened_lab(settings) as kept, observed_board(settings) as opened:
+    if png is not None and not png.absolute().parent.is_dir():
+        raise UsageError(
+            f"{png} cannot be written: there is no folder {png.parent}.",
+            "Make it, or name another.",
+        )
+    found = _run_or_none(settings.lab, run)
+    if found is not None and (was_given(context, "density") or was_given(context, "gate")):
+        raise UsageError(
+            f"The run {found[0].name} has masks of its own: it takes no --gate and no --density.",
+            "Leave them; they are for a task that has no run.",
+        )
+    with previewed(settings) as (opened, kept):
         made = _plan(
             opened,
             kept,
-            run,
+            run if found is None else found[1],
+            settings.lab,
             chips=chips,
             overlay=overlay,
             gate=gate,
@@ -108,10 +127,32 @@ def plan(
         typer.echo(f"Picture: {png}")
 
 
+def _run_or_none(root: Path, which: str) -> tuple[Path, Run] | None:
+    """Find a run; None where a task is named that has none.
+
+    Raises
+    ------
+    NotFound
+        It is neither.
+    """
+    from rramhil.cli._output import note
+    from rramhil.errors import NotFound
+    from rramhil.flow import find_run
+    from rramhil.tasks import KNOWN
+
+    try:
+        return find_run(root, which, note)
+    except NotFound:
+        if which not in KNOWN and ".py" not in which:
+            raise
+        return None
+
+
 def _plan(
     board: Board,
     lab: Lab,
-    which: str,
+    which: str | Run,
+    root: Path,
     *,
     chips: str | None,
     overlay: bool,
@@ -120,18 +161,11 @@ def _plan(
     allow_digital: bool,
 ) -> Plan:
     from rramhil.cli._networks import load_task, parse_chips
-    from rramhil.cli._output import note
-    from rramhil.errors import NotFound
-    from rramhil.flow import find_run, has_map, known_chips, new_network, plan_run, plan_task
+    from rramhil.flow import has_map, known_chips, new_network, plan_run, plan_task
 
     sockets = None if chips is None else parse_chips(chips, 0, board.identity.chips)
-    try:
-        _, run = find_run(lab.root, which, note)
-    except NotFound as no_run:
-        try:
-            task, splits = load_task(which, lab.root)
-        except NotFound:
-            raise no_run from None
+    if isinstance(which, str):
+        task, splits = load_task(which, root)
         return plan_task(
             new_network(task, splits, allow_digital=allow_digital),
             board.description,
@@ -141,6 +175,7 @@ def _plan(
             density=density,
             overlay=overlay,
         )
+    run = which
     there = [number for number in run.placement.chips if number < board.identity.chips]
     with_maps = [number for number in sockets or there if has_map(board, lab, number)]
     maps_uS = {
@@ -196,7 +231,7 @@ def apply(
     pulses have failed, run it again: it pulses what is left.
     """
     from rramhil.cli._boards import controlled_board, find_settings, opened_lab
-    from rramhil.cli._networks import need_extra, parse_by
+    from rramhil.cli._networks import need_extra, parse_by, previewed
     from rramhil.cli._output import print_facts, print_json
     from rramhil.errors import UsageError, VerificationFailed
 
@@ -207,13 +242,19 @@ def apply(
             "`rramhil mask plan` prices them.",
         )
     settings = find_settings(board, lab)
+    path, found = _run_for(settings.lab, run, chip)
+    if dry_run:
+        with previewed(settings) as (opened, kept):
+            said = _preview_reset(opened, kept, found, force=force)
+        said = {"run": str(path), **said}
+        print_json(said) if as_json else _print_reset(said)
+        return
     with opened_lab(settings) as kept, controlled_board(settings, record) as opened:
         if by == "reset":
-            said = _by_reset(opened, kept, run, chip, force=force, dry_run=dry_run)
+            said = {"run": str(path), **_by_reset(opened, kept, found, force=force)}
             print_json(said) if as_json else _print_reset(said)
             return
-        path, _, applied = _applied(opened, kept, run, chip, force=force)
-        facts = {"run": str(path), **applied.as_dict()}
+        facts = {"run": str(path), **_applied(opened, kept, found, force=force).as_dict()}
     if facts["problems"]:
         raise VerificationFailed(
             " ".join(facts["problems"]), "`rramhil mask verify` measures what it spoils."
@@ -265,8 +306,9 @@ def verify(
 
     need_extra()
     settings = find_settings(board, lab)
+    path, found = _run_for(settings.lab, run, chip)
     with opened_lab(settings) as kept, controlled_board(settings, record) as opened:
-        path, found, applied = _applied(opened, kept, run, chip, force=force)
+        applied = _applied(opened, kept, found, force=force)
         deployment = applied.deployment
         chips = known_chips(opened, kept, found.placement.chips, deployment.front_end.gains)
         verdicts = verify_deployment(
@@ -291,49 +333,47 @@ def verify(
         )
 
 
-def _applied(
-    board: Board, lab: Lab, which: str, chip: int | None, *, force: bool
-) -> tuple[Path, Run, Applied]:
-    """Find a run, refuse it on chips that are not its own, and apply it."""
-    from rramhil.flow import apply_run
-
-    path, run = _run_for(board, lab, which, chip, force=force)
-    return path, run, apply_run(board, run)
-
-
-def _run_for(
-    board: Board, lab: Lab, which: str, chip: int | None, *, force: bool
-) -> tuple[Path, Run]:
-    """Find a run, and refuse it on chips that are not its own."""
+def _run_for(root: Path, which: str, chip: int | None) -> tuple[Path, Run]:
+    """Find a run, before anything is opened; refuse it on a socket that is not its own."""
     from rramhil.cli._output import note
     from rramhil.errors import MaskError
-    from rramhil.flow import find_run, refuse_other_chips
+    from rramhil.flow import find_run
 
-    path, run = find_run(lab.root, which, note)
+    path, run = find_run(root, which, note)
     if chip is not None and run.placement.chips != (chip,):
         raise MaskError(
             f"The run {path.name} is placed on chip {listed(run.placement.chips)}, not on {chip}.",
             f"`rramhil train {run.config.task} --chip {chip}` trains one for it.",
         )
-    refuse_other_chips(run, board, lab, force=force)
     return path, run
 
 
-def _by_reset(
-    board: Board, lab: Lab, which: str, chip: int | None, *, force: bool, dry_run: bool
-) -> dict[str, Any]:
-    from rramhil.cli._progress import Bars
-    from rramhil.flow import known_chips, preview_reset, prune_by_reset
+def _applied(board: Board, lab: Lab, run: Run, *, force: bool) -> Applied:
+    """Apply a run, unless its chips are others."""
+    from rramhil.flow import apply_run, refuse_other_chips
 
-    path, run = _run_for(board, lab, which, chip, force=force)
+    refuse_other_chips(run, board, lab, force=force)
+    return apply_run(board, run)
+
+
+def _preview_reset(board: Board, lab: Lab, run: Run, *, force: bool) -> dict[str, Any]:
+    from rramhil.flow import known_chips, preview_reset, refuse_other_chips
+
+    refuse_other_chips(run, board, lab, force=force)
+    return preview_reset(board, lab, run, known_chips(board, lab, run.placement.chips))
+
+
+def _by_reset(board: Board, lab: Lab, run: Run, *, force: bool) -> dict[str, Any]:
+    from rramhil.cli._progress import Bars
+    from rramhil.flow import known_chips, prune_by_reset, refuse_other_chips
+
+    refuse_other_chips(run, board, lab, force=force)
     chips = known_chips(board, lab, run.placement.chips)
-    if dry_run:
-        return {"run": str(path), **preview_reset(board, lab, run, chips)}
     with Bars() as bars:
         done = prune_by_reset(board, lab, run, chips, bars)
     parts = {str(number): each.as_dict() for number, each in done.items()}
     pulses = sum(each.reset_pulses + each.set_pulses for each in done.values())
-    return {"run": str(path), "pulses": pulses, "chips": parts}
+    return {"pulses": pulses, "chips": parts}
 
 
 def _print_reset(facts: dict[str, Any]) -> None:
@@ -380,7 +420,9 @@ def _draw(plan: Plan, png: Path) -> None:
     try:
         plan.placement.draw(png)
     except OSError as error:
-        raise UsageError(f"{png} cannot be written: {error.strerror or error}.") from error
+        raise UsageError(
+            f"{png} cannot be written: {error.strerror or error}.", "Name another file."
+        ) from error
 
 
 def print_plan(plan: Plan, others: list[dict[str, Any]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import time
@@ -222,13 +223,44 @@ def test_a_damaged_map_is_named_and_not_taken_for_none(
         ("infer digits --run nowhere", 3, "no run nowhere"),
         ("infer digits --chip 1", 3, "no chip 1"),
         ("mask apply digits --chip 1", 2, "placed on chip 0"),
+        ("infer digits --chips 0-", 2, "names no sockets"),
+        ("infer nothing", 3, "no task nothing"),
+        ("infer nothing --dry-run", 3, "no task nothing"),
+        ("infer none.py:task", 3, "no task file none.py"),
+        ("infer fashion-mnist --run {run}", 2, "is of task digits, not of fashion-mnist"),
         ("mask verify nowhere", 3, "no run nowhere"),
+        ("mask verify fashion-mnist", 3, "`rramhil train fashion-mnist` makes one"),
+        ("mask plan nothing", 3, "no task of that name"),
+        ("mask plan none.py:task", 3, "no task file none.py"),
+        ("mask plan digits --density 1.5", 2, "above 0 and at most 1, not 1.5"),
+        ("mask plan fashion-mnist --density 0", 2, "above 0 and at most 1, not 0"),
+        ("mask plan digits --density 0.3", 2, "has masks of its own"),
+        ("mask plan digits --gate pair", 2, "has masks of its own"),
+        ("mask plan digits --png /nonexistent/p.png", 2, "no folder /nonexistent. Make it"),
     ],
 )
 def test_mistakes_are_told(
     cli: Cli, first: dict[str, object], arguments: str, code: int, sentence: str
 ) -> None:
-    assert sentence in refused(cli, *arguments.split(), code=code)
+    words = arguments.format(run=Path(str(first["run"])).name).split()
+    assert sentence in refused(cli, *words, code=code)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["infer digits --dry-run", "mask plan digits", "infer nothing", "mask verify digits"],
+)
+def test_what_only_looks_or_fails_leaves_no_lab(tmp_path: Path, arguments: str) -> None:
+    new = tmp_path / "new"
+    words = [*arguments.split(), "--lab", str(new)]
+    with contextlib.suppress(RramhilError):
+        typer.main.get_command(_app)(words, standalone_mode=False)
+    assert not new.exists()
+
+
+def test_more_samples_than_there_are_is_told(cli: Cli, first: dict[str, object]) -> None:
+    told = cli("infer", "digits", "--samples", "10000", "--dry-run")
+    assert "only 540 test samples, not 10,000" in told.stderr
 
 
 def refused(cli: Cli, *arguments: str, code: int) -> str:
