@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rramhil._units import readable
 from rramhil.cli._output import note
 from rramhil.errors import UsageError
 
@@ -190,13 +191,6 @@ def elsewhere_facts(others: Iterable[dict[str, Any]]) -> list[tuple[str, str]]:
         )
         for each in others
     ]
-
-
-def readable(value: float, unit: str) -> str:
-    """Three digits of a time or an energy, with the prefix that suits it: `7.6 ps`, `41.1 mJ`."""
-    prefixes = {"": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9, "p": 1e-12}
-    prefix = next((name for name, size in prefixes.items() if value >= size), "p")
-    return f"{value / prefixes[prefix]:.3g} {prefix}{unit}"
 
 
 def program_where_needed(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from rramhil._units import readable
 from rramhil.cli._networks import (
     ByOption,
     ChipsOption,
@@ -13,7 +14,6 @@ from rramhil.cli._networks import (
     GateOption,
     elsewhere_facts,
     listed,
-    readable,
 )
 from rramhil.cli._options import (
     BoardOption,
@@ -357,7 +357,7 @@ def _before(board: Board, lab: Lab, without_map: list[int]) -> str:
     pulses, board_time_s = sum(one.pulses for one in each), sum(one.board_time_s for one in each)
     return (
         f"Programming chips {listed(without_map)} first would fire {pulses:,} pulses in "
-        f"{board_time_s:,.3g} s of board time."
+        f"{readable(board_time_s, 's')} of board time."
     )
 
 
@@ -393,7 +393,7 @@ def _told(plan: Plan, samples: int, asked: _Asked) -> str:
     )
     return (
         f"Planned{drawn}: {samples:,} samples, {steps}; {cost['conversions']:,} conversions, "
-        f"{cost['board_time_s']:.3g} s of board time, {cost['energy_j']:.3g} J."
+        f"{readable(cost['board_time_s'], 's')} of board time, {readable(cost['energy_j'], 'J')}."
     )
 
 
@@ -423,7 +423,7 @@ def _print(facts: dict[str, Any]) -> None:
         ("pulses", f"{facts['pulses']:,}"),
         ("speed", _speed(facts["samples_per_s"])),
         ("board time", f"{facts['board_time_s']:.3f} s, {facts['conversions']:,} conversions"),
-        ("energy", f"{facts['energy_j']:.3g} J, by constants that are partly assumed"),
+        ("energy", f"{readable(facts['energy_j'], 'J')}, by constants that are partly assumed"),
         ("a sample", _of_a_sample(facts)),
         *elsewhere_facts(facts["elsewhere"]),
         *([("clipped", f"{facts['saturated']:,} conversions")] if facts["saturated"] else []),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rramhil._units import readable
 from rramhil.cli import pareto as _pareto
 from rramhil.cli._networks import (
     AllowDigitalOption,
@@ -16,7 +17,6 @@ from rramhil.cli._networks import (
     ForceOption,
     GateOption,
     OverlayOption,
-    elsewhere_facts,
     listed,
 )
 from rramhil.cli._options import (
@@ -122,6 +122,8 @@ def plan(
     if as_json:
         print_json({**made.as_dict(), "elsewhere": others, "png": png})
         return
+    from rramhil.cli._plans import print_plan
+
     print_plan(made, others)
     if png is not None:
         typer.echo(f"Picture: {png}")
@@ -380,8 +382,8 @@ def _print_reset(facts: dict[str, Any]) -> None:
     if "dry_run" in facts:
         typer.echo(
             f"{facts['reset_pulses']:,} RESET and {facts['set_pulses']:,} SET pulses in "
-            f"{facts['row_operations']:,} row operations, {facts['board_time_s']:.3g} s of board "
-            f"time, {1e3 * facts['energy_j']:.3g} mJ in the cells at most."
+            f"{facts['row_operations']:,} row operations, {readable(facts['board_time_s'], 's')} "
+            f"of board time, {readable(facts['energy_j'], 'J')} in the cells at most."
         )
         return
     if not facts["pulses"]:
@@ -423,48 +425,3 @@ def _draw(plan: Plan, png: Path) -> None:
         raise UsageError(
             f"{png} cannot be written: {error.strerror or error}.", "Name another file."
         ) from error
-
-
-def print_plan(plan: Plan, others: list[dict[str, Any]]) -> None:
-    """Print the report of one sample for people."""
-    from rramhil.cli._output import print_facts, print_table
-
-    placement, report = plan.placement, plan.report
-    chips = listed(placement.chips)
-    drawn = ", drawn at random: there is no run yet" if plan.drawn else ""
-    print_facts(
-        ("placement", f"{placement.id}, {len(placement.tiles)} tiles on chip {chips}"),
-        ("masks", f"{plan.density:.1%} of the cells{drawn}"),
-    )
-    heading, *rows = report.table()
-    titles = (heading[0], *(f">{title}" for title in heading[1:]))
-    print_table(titles, rows)
-    total = report.total
-    print_facts(
-        ("without a mask", _price(total.dense)),
-        ("fewest steps", _price(total.least)),
-        *_reset(plan),
-        *elsewhere_facts(others),
-        ("assumed", ", ".join(report.assumed)),
-    )
-
-
-def _price(price: Any) -> str:
-    return (
-        f"{price.steps:,.0f} steps, {price.conversions:,.0f} conversions, "
-        f"{1e3 * price.board_time_s:,.3g} ms, {1e3 * price.energy_j:,.3g} mJ a sample"
-    )
-
-
-def _reset(plan: Plan) -> list[tuple[str, str]]:
-    reset = plan.report.reset
-    if reset is None:
-        return [("by RESET", "not possible: layers share cells")]
-    said = (
-        f"once {reset.reset_pulses:,} pulses, {reset.board_time_s:.3g} s, "
-        f"{1e3 * reset.energy_j:,.3g} mJ; then a sample costs what it does without a mask"
-    )
-    after = plan.report.break_even_samples
-    if after is not None:
-        said += f"; saves board time after {after:,.0f} samples"
-    return [("by RESET", said)]

@@ -8,7 +8,8 @@ is digital on either side, such as activations, is left out as it is for the chi
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
@@ -19,7 +20,7 @@ from rramhil.switching import energy_model
 _SAMPLES = 256
 _MOST_VECTORS = 1024
 """Of a matrix, in one product; beyond that, time grows as their number does."""
-_ROUNDS = 3
+_ROUNDS = 5
 _SEED = 1
 
 
@@ -45,10 +46,10 @@ class Elsewhere(NamedTuple):
 
 
 def elsewhere(matrices: Sequence[Matrix | MatrixRecord]) -> tuple[Elsewhere, ...]:
-    """Measure matrices on this host, which takes some tenths of a second, and reckon a GPU."""
+    """Measure matrices on one core of this host, in tenths of a second, and reckon a GPU."""
     model = energy_model()
-    threads = torch.get_num_threads()
-    host_s = sum(_measured_s(each) for each in matrices)
+    with _one_thread():
+        host_s = sum(_measured_s(each) for each in matrices)
     core_w = model.host["core_power_w"].value
     operations = 2 * sum(each.outputs * each.inputs * each.vectors for each in matrices)
     gpu = {name: constant.value for name, constant in model.gpu.items()}
@@ -57,8 +58,9 @@ def elsewhere(matrices: Sequence[Matrix | MatrixRecord]) -> tuple[Elsewhere, ...
         Elsewhere(
             "this host, int8",
             host_s,
-            host_s * threads * core_w,
-            f"time measured, threads: {threads}; {core_w:g} W a core assumed",
+            host_s * core_w,
+            f"time measured with one thread, the best of {_ROUNDS} rounds; {core_w:g} W a core "
+            "assumed",
         ),
         Elsewhere(
             f"{model.gpu_name}, int8",
@@ -68,6 +70,18 @@ def elsewhere(matrices: Sequence[Matrix | MatrixRecord]) -> tuple[Elsewhere, ...
             f"{gpu['power_w']:g} W; {gpu['used']:.0%} of the peak assumed",
         ),
     )
+
+
+@contextmanager
+def _one_thread() -> Generator[None]:
+    """Let torch compute in one thread: products this small take longer in several, and never twice
+    the same."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @torch.no_grad()

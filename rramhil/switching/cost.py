@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rramhil._units import readable
 from rramhil.switching.compiler import NO_STEPS, Bounds, CompiledTile
 from rramhil.switching.energy import Activity, EnergyModel, energy_j, energy_model
 from rramhil.switching.placement import Geometry
@@ -181,11 +182,20 @@ class CostReport:
         }
 
     def table(self) -> list[tuple[str, ...]]:
-        """Rows of text, the heading first: steps and their bounds, time and energy a sample."""
+        """Rows of text, the heading first; all numbers are of one sample, with all its vectors."""
         return [_HEADING, *(_table_row(layer) for layer in (*self.layers, self.total))]
 
 
-_HEADING = ("layer", "steps", "least", "dense", "conversions", "loads", "board time", "energy")
+_HEADING = (
+    "layer",
+    "steps a sample",
+    "fewest",
+    "no mask",
+    "conversions",
+    "loads",
+    "board time",
+    "energy",
+)
 
 
 def price_masks(
@@ -270,13 +280,13 @@ def _table_row(layer: LayerCost) -> tuple[str, ...]:
     gated = layer.gated
     return (
         layer.name,
-        f"{layer.bounds.steps:,}",
-        f"{layer.bounds.absolute:,}",
-        f"{layer.bounds.dense:,}",
+        f"{gated.steps:,.0f}",
+        f"{layer.least.steps:,.0f}",
+        f"{layer.dense.steps:,.0f}",
         f"{gated.conversions:,.0f}",
         f"{gated.switch_loads:,.0f}",
-        f"{1e3 * gated.board_time_s:,.3g} ms",
-        f"{1e3 * gated.energy_j:,.3g} mJ",
+        readable(gated.board_time_s, "s"),
+        readable(gated.energy_j, "J"),
     )
 
 

@@ -114,6 +114,17 @@ def test_the_report_compares_with_reset_and_is_plain_data() -> None:
     assert len({len(line) for line in lines}) == 1
 
 
+def test_all_numbers_of_the_table_are_of_one_sample() -> None:
+    compiled = compile_masks(PLACEMENT, random_masks(1), 2)
+    report = price_masks(compiled, {"a": Work(1, 4), "b": Work(100, 4)}, MACRO, FACTS, 12.0)
+    heading, *layers, total = report.table()
+    assert heading[:4] == ("layer", "steps a sample", "fewest", "no mask")
+    for column, price in enumerate((report.total.gated, report.total.least, report.total.dense), 1):
+        said = [int(row[column].replace(",", "")) for row in (*layers, total)]
+        assert said[-1] == sum(said[:-1]) == price.steps
+    assert "e+" not in table_text(report.table())
+
+
 def test_a_mask_no_dearer_than_dense_never_pays_for_a_reset() -> None:
     masks = {"a": Mask.pair(np.ones((256, 512))), "b": Mask.pair(np.ones((3, 2)))}
     price = reset_price(reset_plan({}, masks, PLACEMENT), PULSE)

@@ -1,0 +1,17 @@
+"""Times and energies as people read them."""
+
+from __future__ import annotations
+
+_PREFIXES = {"": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9, "p": 1e-12}
+
+
+def readable(value: float, unit: str) -> str:
+    """Three digits of a time or an energy, with the prefix that suits it: `7.6 ps`, `41.1 mJ`.
+
+    Thousands of the unit itself are written out: `12,400 s`.
+    """
+    prefix = next((name for name, size in _PREFIXES.items() if value >= size), "p")
+    scaled = value / _PREFIXES[prefix]
+    # the next digit may round it up to a thousand, which the short form would write as 1e+03
+    digits = f"{scaled:.3g}" if scaled < 999.5 else f"{float(f'{scaled:.3g}'):,.0f}"
+    return f"{digits} {prefix}{unit}"
