@@ -176,6 +176,20 @@ def test_what_is_wrong_is_named_and_a_report_is_written(
     assert not json.loads(report.read_text(encoding="utf-8"))["clean"]
 
 
+def test_a_row_that_drifted_since_its_map_is_named(
+    cli: Cli, first: dict[str, object], tmp_path: Path
+) -> None:
+    drifted = Cli(tmp_path, shutil.copytree(cli.lab, tmp_path / "lab"))
+    # every eighth cell that the first layer has in row 11 conducts less, which no map knows
+    drifted("pulse", "reset", "--chip", "0", "--rows", "11", "--cols", "0:64:8")
+    told = drifted("mask", "verify", "digits", "--json", code=6)
+    error = told.json["error"]
+    assert "row 11" in error["sentence"].lower()
+    report = Path(error["next_step"].removeprefix("The report is ").rstrip("."))
+    (found,) = json.loads(report.read_text(encoding="utf-8"))["verifications"]["0"]["findings"]
+    assert (found["fault"], found["line"]) == ("row", 11)
+
+
 def test_another_chip_is_refused_unless_forced(cli: Cli, first: dict[str, object]) -> None:
     other = Cli(cli.folder, cli.folder / "other")
     with rramhil.open("sim://", lab=other.lab) as board, Lab(other.lab) as lab:
