@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-TIMEOUT_S = 60.0
+TIMEOUT_S = 100.0
 COMMAND = (sys.executable, "-m", "rramhil")
 PROJECT = Path(__file__).resolve().parents[2]
 
