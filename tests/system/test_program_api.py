@@ -384,10 +384,8 @@ def test_ctrl_c_between_journal_and_board_is_settled_by_asking(
     before: bool,
     fired: int,
 ) -> None:
-    # conclude_all is also called once, with nothing, when the run begins.
-    times = 3 if where == "intend" else 4
     with monkeypatch.context() as patch:
-        call = interrupted_after(getattr(lab.journal, where), times, before=before)
+        call = interrupted_after(getattr(lab.journal, where), 3, before=before)
         patch.setattr(lab.journal, where, call)
         with pytest.raises(Interrupted, match=f"after {fired * GROUP_CELLS:,} of"):
             program(board, lab, 0)

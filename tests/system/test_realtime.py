@@ -153,7 +153,7 @@ def test_the_command_line_serves_in_real_time_and_with_faults(tmp_path: Path) ->
     assert (flags[2] & CellFlag.OPEN).all()
     (tmp_path / "faults.toml").write_text('[[board]]\nfault = "slow"\ncommand_s = -1\n')
     refused = cli("sim", "serve", "--tcp", "127.0.0.1:0", "--faults", "faults.toml", code=2)
-    assert "command_s is -1: input should be greater than or equal to 0" in refused.stderr
+    assert "command_s is -1: at least 0.0 is wanted" in refused.stderr
     (tmp_path / "faults.toml").write_text('[[board]]\nfault = "dead_channel"\nchannel = 9\n')
     refused = cli("sim", "serve", "--tcp", "127.0.0.1:0", "--faults", "faults.toml", code=2)
     assert "dead_channel.channel is 9" in refused.stderr
