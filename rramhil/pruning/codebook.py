@@ -22,8 +22,8 @@ import torch
 from torch import Tensor, nn
 
 from rramhil.network import Matrix, Network, Pairs
-from rramhil.pruning import thresholds
-from rramhil.pruning.reading import FIRST_SPREAD, NoiseBank, keep_variance
+from rramhil.pruning.reading import FIRST_SPREAD, NoiseBank, keep_variance, spread_of
+from rramhil.pruning.thresholds import Threshold
 from rramhil.switching import Mask, TileSteps
 
 BoolArray = npt.NDArray[np.bool_]
@@ -68,9 +68,6 @@ class CodebookExecutor(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        if density is not None and not 0 <= density <= 1:
-            raise ValueError(f"a density must be 0 to 1, not {density}")
-        self.density = density
         self.tiles = tuple(tiles)
         random = torch.Generator().manual_seed(seed)
         picking = np.random.default_rng(seed)
@@ -79,7 +76,7 @@ class CodebookExecutor(nn.Module):
             _Matrix(pair, noise[name] if isinstance(noise, Mapping) else noise)
             for name, pair in pairs.items()
         )
-        self._tiles = nn.ModuleList(_Tile(tile, picking, random) for tile in tiles)
+        self._tiles = nn.ModuleList(_Tile(tile, density, picking, random) for tile in tiles)
         self.scores = nn.ParameterList(
             nn.Parameter(FIRST_SPREAD * torch.randn(tile.steps, tile.rows.width, generator=random))
             for tile in tiles
@@ -127,16 +124,9 @@ class CodebookExecutor(nn.Module):
         for module, scores in zip(self._tiles, self.scores, strict=True):
             tile = cast(_Tile, module)
             if tile.matrix == name:
-                is_open = scores.detach() >= self._threshold(tile, scores.detach().flatten())
+                is_open = scores.detach() >= tile.threshold(scores.detach())
                 parts.append(_Part(tile.outputs, tile.inputs, tile.picks, is_open, scores))
         return parts
-
-    def _threshold(self, tile: _Tile, scores: Tensor) -> Tensor:
-        if self.density is None:
-            return scores.new_zeros(())
-        if self.training and tile.places is not None:
-            return thresholds.sampled(scores, self.density, tile.places)
-        return thresholds.exact(scores, round(self.density * len(scores)))
 
 
 def pick_patterns(channel: Int64Array, patterns: int, random: np.random.Generator) -> Int64Array:
@@ -187,29 +177,31 @@ class _Matrix(nn.Module):
 
     def __init__(self, pair: Pairs, noise: float | Pairs) -> None:
         super().__init__()
-        spread = noise if isinstance(noise, Pairs) else Pairs(pair.plus * noise, pair.minus * noise)
-        spreads = torch.stack([*spread]) if bool(torch.stack([*spread]).any()) else None
+        spread = torch.stack([*spread_of(pair, noise)])
+        spreads = spread if bool(spread.any()) else None
         # a training is begun with them, and does not change them
         self.register_buffer("cells_uS", torch.stack([pair.plus, -pair.minus]), persistent=False)
         self.register_buffer("spread_uS", spreads, persistent=False)
 
 
 class _Tile(nn.Module):
-    """What the rows of a tile picked, (2, outputs); places to take a threshold from."""
+    """What the rows of a tile picked, (2, outputs); the threshold of its patterns' scores."""
 
     picks: Tensor
-    places: Tensor | None
 
     def __init__(
-        self, tile: TileSteps, picking: np.random.Generator, random: torch.Generator
+        self,
+        tile: TileSteps,
+        density: float | None,
+        picking: np.random.Generator,
+        random: torch.Generator,
     ) -> None:
         super().__init__()
         rows = tile.rows
         self.matrix, self.outputs, self.inputs = rows.matrix, rows.outputs, rows.inputs
         picks = torch.from_numpy(pick_patterns(rows.channel, tile.steps, picking))
         self.register_buffer("picks", picks)
-        places = thresholds.places_of(tile.steps * rows.width, random)
-        self.register_buffer("places", places, persistent=False)
+        self.threshold = Threshold(density, tile.steps * rows.width, random)
 
 
 class _Part(NamedTuple):

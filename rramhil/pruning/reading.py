@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from rramhil.network import Matrix, Network
+from rramhil.network import Matrix, Network, Pairs
 
 FIRST_SPREAD = 0.1
 """Standard deviation of the first scores; learning rates are relative to it."""
@@ -43,6 +43,11 @@ class NoiseBank(nn.Module):
         # of torch's own random numbers, which the trainer seeds for each epoch
         at = int(torch.randint(len(self.numbers) - count + 1, ()))
         return self.numbers[at : at + count].view(shape)
+
+
+def spread_of(pair: Pairs, noise: float | Pairs) -> Pairs:
+    """Standard deviation of a read of both cells in uS, from one that may be relative to them."""
+    return noise if isinstance(noise, Pairs) else Pairs(pair.plus * noise, pair.minus * noise)
 
 
 @torch.no_grad()

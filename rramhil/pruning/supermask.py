@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from rramhil.network import Matrix, Network, Pairs
 from rramhil.pruning.economy import Economy, HeldGates, Written
-from rramhil.pruning.reading import FIRST_SPREAD, NoiseBank, keep_variance
+from rramhil.pruning.reading import FIRST_SPREAD, NoiseBank, keep_variance, spread_of
 from rramhil.pruning.thresholds import Threshold
 from rramhil.switching import Mask
 
@@ -280,7 +280,7 @@ class SupermaskExecutor(nn.Module):
         return torch.stack([pair.plus, -pair.minus])
 
     def _spread(self, pair: Pairs, noise: float | Pairs) -> Tensor | None:
-        spread = noise if isinstance(noise, Pairs) else Pairs(pair.plus * noise, pair.minus * noise)
+        spread = spread_of(pair, noise)
         is_pair = self.gate == "pair"
         spreads = torch.hypot(*spread)[None] if is_pair else torch.stack([*spread])
         return spreads if bool(spreads.any()) else None
