@@ -83,12 +83,12 @@ def refuse_other_options(context: typer.Context) -> None:
     UsageError
         An option was given that a comparison has not.
     """
-    for parameter in context.command.params:
-        if parameter.name in _ONE_TRAINING and was_given(context, parameter.name):
-            raise UsageError(
-                f"{parameter.opts[0]} does not go with --compare, which trains in all ways.",
-                "Leave it; --rows chooses which.",
-            )
+    option = _first_given(context, _ONE_TRAINING)
+    if option is not None:
+        raise UsageError(
+            f"{option} does not go with --compare, which trains in all ways.",
+            "Leave it; --rows chooses which.",
+        )
 
 
 def refuse_options_of_comparisons(context: typer.Context) -> None:
@@ -99,9 +99,17 @@ def refuse_options_of_comparisons(context: typer.Context) -> None:
     UsageError
         An option was given that one training has not.
     """
+    option = _first_given(context, _MANY_TRAININGS)
+    if option is not None:
+        raise UsageError(f"{option} goes with --compare.", "Add it, or leave both.")
+
+
+def _first_given(context: typer.Context, names: tuple[str, ...]) -> str | None:
+    """The option that a user gave of these parameters, the command's first one."""
     for parameter in context.command.params:
-        if parameter.name in _MANY_TRAININGS and was_given(context, parameter.name):
-            raise UsageError(f"{parameter.opts[0]} goes with --compare.", "Add it, or leave both.")
+        if parameter.name in names and was_given(context, parameter.name):
+            return parameter.opts[0]
+    return None
 
 
 def run_compare(

@@ -16,6 +16,7 @@ from rramhil.cli._options import (
     LabOption,
     examples,
 )
+from rramhil.cli._training import SeedOption
 
 if TYPE_CHECKING:
     from rramhil.flow import Trade
@@ -46,9 +47,7 @@ def pareto(
         typer.Option("--epochs", metavar="N", min=1, help="Of each training; else the task's own."),
     ] = None,
     density: DensityOption = 0.5,
-    seed: Annotated[
-        int, typer.Option("--seed", metavar="N", min=0, help="Of all that is drawn.")
-    ] = 0,
+    seed: SeedOption = 0,
     overlay: OverlayOption = False,
     allow_digital: AllowDigitalOption = False,
     png: Annotated[
