@@ -9,6 +9,7 @@ Owns the supermask executor and the one trainer. Knows no board, no wire and no 
     state       where a training stands, to go on from there
     codebook    another one, whose rows share gate patterns, for short schedules
     reading     what the two share: noise, and the first scales
+    norms       batch norm measured for the masks as they are
     training    epochs, seeds, the choice of the epoch; for any weight executor
     fitting     train masks for a task
     baselines   what masks are compared with
@@ -21,11 +22,11 @@ from rramhil.pruning.baselines import (
     flat_pairs,
     masked_weights,
     outputs_of,
-    reestimate_batch_norm,
 )
 from rramhil.pruning.codebook import CodebookExecutor
 from rramhil.pruning.economy import Economy, Written
 from rramhil.pruning.fitting import FitResult, fit
+from rramhil.pruning.norms import reestimate_batch_norm
 from rramhil.pruning.records import EpochRecord, Outcome, Reread, TrainSettings
 from rramhil.pruning.state import TrainState
 from rramhil.pruning.statistics import Interval, mean_interval, paired_difference

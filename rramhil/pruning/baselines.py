@@ -1,7 +1,7 @@
 """What masks are compared with: other ways to get weights from the same chip, or from none.
 
-Owns: weight executors of the baselines, the weights that masks let through, outputs on weights
-that are given, and batch norm estimated again. Knows neither boards nor statistics.
+Owns: weight executors of the baselines, the weights that masks let through, and outputs on
+weights that are given. Knows neither boards nor statistics.
 
     FrozenRandom     the chip's pairs as they are; only the last matrix is trained
     FixedWeights     given weights, such as a mask on another map than it was trained on
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from rramhil.network import Matrix, Network, Pairs
 from rramhil.network.layers import Product
+from rramhil.pruning.reading import keep_variance
 from rramhil.pruning.supermask import SupermaskExecutor
 from rramhil.switching import Mask
 from rramhil.tasks import Examples
@@ -25,9 +26,6 @@ from rramhil.tasks import Examples
 _BATCH = 256
 _NUMBERS = 1 << 20
 """Inputs that are looked at at once, at most: a few large images."""
-_MOST_EXAMPLES = 8192
-"""That batch norm is estimated on: a mean of so many is known to a per cent of its spread."""
-_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 class FixedWeights:
@@ -105,12 +103,10 @@ class FrozenRandom(nn.Module):
             for layer in network.layers():
                 if any(self._last in _names(product) for product in layer.products()):
                     cast(nn.Module, layer).requires_grad_(True)
-        for product in network.products():
-            frozen = [each for each in product.matrices if each.name != self._last]
-            if frozen:
-                squares = [self._chip.weight(each).square().mean() for each in frozen]
-                power = torch.stack(squares).mean() * frozen[0].inputs
-                product.unit.copy_((2 / power.clamp(min=1e-12)).sqrt())
+        was_training = self._chip.training
+        self._chip.eval()  # no noise
+        keep_variance(network, self._chip.weight, lambda matrix: matrix.name != self._last)
+        self._chip.train(was_training)
 
 
 def _names(product: Product) -> list[str]:
@@ -145,37 +141,3 @@ def outputs_of(network: Network, examples: Examples) -> Tensor:
     numbers = max(1, examples.inputs[0].numel())
     parts = examples.inputs.split(max(1, min(_BATCH, _NUMBERS // numbers)))
     return torch.cat([network(part.to(device)).cpu() for part in parts])
-
-
-@torch.no_grad()
-def reestimate_batch_norm(network: Network, examples: Examples) -> None:
-    """Measure the mean and variance of every batch norm anew, with the executor in use.
-
-    Nothing is trained: ranges, gains and biases stay. A network without batch norm stays as it is.
-
-    Parameters
-    ----------
-    examples : Examples
-        Training data, of which the first 8,192 are looked at, at most; never their targets.
-    """
-    norms = [module for module in network.modules() if isinstance(module, _NORMS)]
-    norms = [norm for norm in norms if norm.track_running_stats]
-    network.eval()
-    memories = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # a plain mean over the batches
-        norm.train()
-    try:
-        for batch in _batches(examples.inputs[:_MOST_EXAMPLES]):
-            network(batch.to(next(network.parameters()).device))
-    finally:
-        for norm, momentum in zip(norms, memories, strict=True):
-            norm.momentum = momentum
-        network.eval()
-
-
-def _batches(inputs: Tensor) -> tuple[Tensor, ...]:
-    """Batches of one size, so that each weighs the same in the mean."""
-    size = max(1, min(_BATCH, _NUMBERS // max(1, inputs[0].numel()), len(inputs)))
-    return inputs[: len(inputs) // size * size].split(size)

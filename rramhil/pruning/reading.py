@@ -51,7 +51,11 @@ def spread_of(pair: Pairs, noise: float | Pairs) -> Pairs:
 
 
 @torch.no_grad()
-def keep_variance(network: Network, weight: Callable[[Matrix], Tensor]) -> None:
+def keep_variance(
+    network: Network,
+    weight: Callable[[Matrix], Tensor],
+    counts: Callable[[Matrix], bool] = lambda matrix: True,
+) -> None:
     """Set the digital scale of every layer of a network such that activations keep variance.
 
     Behind a rectifier half of the variance is lost, so a layer doubles it; the two products of an
@@ -61,10 +65,14 @@ def keep_variance(network: Network, weight: Callable[[Matrix], Tensor]) -> None:
     ----------
     weight : callable
         Gives a matrix's weights, (outputs, inputs) float32, without noise.
+    counts : callable
+        Whether a matrix has such weights; a product of others keeps the scale that it has.
     """
     for layer in network.layers():
         products = layer.products()
         for product in products:
-            squares = [weight(each).square().mean() for each in product.matrices]
+            squares = [weight(each).square().mean() for each in product.matrices if counts(each)]
+            if not squares:
+                continue
             power = torch.stack(squares).mean() * product.matrices[0].inputs
             product.unit.copy_(math.sqrt(2 / len(products)) / power.clamp(min=1e-12).sqrt())

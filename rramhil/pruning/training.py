@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from rramhil.network import Network, Pairs, WeightExecutor
 from rramhil.pruning.economy import Written
+from rramhil.pruning.norms import reestimate_batch_norm
 from rramhil.pruning.records import EpochRecord, Outcome, Reread, TrainSettings
 from rramhil.pruning.state import TrainState
 from rramhil.switching import Mask
@@ -78,6 +79,9 @@ def train(
 ) -> Outcome:
     """Train what stays digital and, if it is a module, the executor.
 
+    After each epoch batch norm is measured on training data for the weights as they are then, and
+    this is what is validated and kept.
+
     Parameters
     ----------
     network : Network
@@ -121,6 +125,7 @@ def train(
             loss = _epoch(work, examples, epoch)
         seconds = time.perf_counter() - begun
         whole.eval()
+        reestimate_batch_norm(network, examples)
         score = evaluate(network, task, splits.validation)
         if not history or score > max(record.validation for record in history):
             best = copy.deepcopy(whole.state_dict())

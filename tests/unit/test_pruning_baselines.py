@@ -1,8 +1,7 @@
-"""Baselines: what each of them trains, and batch norm estimated again."""
+"""Baselines: what each of them trains."""
 
 from __future__ import annotations
 
-import copy
 from pathlib import Path
 
 import numpy as np
@@ -10,18 +9,15 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="pruning needs the extra `train`")
 
-from torch import nn  # noqa: E402
 
 from rramhil.network import Network, Pairs, TrainedWeights, convert  # noqa: E402
 from rramhil.pruning import (  # noqa: E402
-    FixedWeights,
     FrozenRandom,
     SupermaskExecutor,
     TrainSettings,
     flat_pairs,
     masked_weights,
     outputs_of,
-    reestimate_batch_norm,
     train,
 )
 from rramhil.switching import Mask  # noqa: E402
@@ -106,38 +102,6 @@ def test_flat_pairs_know_the_mean_alone():
     for name, pair in flat.items():
         assert pair.plus.shape == pairs[name].plus.shape
         assert float(pair.plus.min()) == float(pair.minus.max()) == pytest.approx(cells.mean())
-
-
-def test_batch_norm_is_estimated_for_the_weights_in_use():
-    splits = few()
-    made = network()
-    made.calibrate([splits.train.inputs]).freeze().eval()
-    norm = next(each for each in made.modules() if isinstance(each, nn.BatchNorm1d))
-    weights = dict(made.first_weights)
-    weights["1"] = 3 * weights["1"]
-    made.use(FixedWeights(weights))
-    before = copy.deepcopy(made.state_dict())
-    reestimate_batch_norm(made, splits.train)
-    seen = made.model[1](splits.train.inputs.flatten(1)).detach()
-    torch.testing.assert_close(norm.running_mean, seen.mean(dim=0), atol=1e-5, rtol=1e-4)
-    torch.testing.assert_close(norm.running_var, seen.var(dim=0), atol=1e-5, rtol=1e-4)
-    assert not made.training
-    assert norm.momentum == 0.1
-    after = made.state_dict()
-    changed = {name for name in before if not torch.equal(before[name], after[name])}
-    assert {name.rpartition(".")[2] for name in changed} == {
-        "running_mean",
-        "running_var",
-        "num_batches_tracked",
-    }
-
-
-def test_a_network_without_batch_norm_stays_as_it_is():
-    model = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3))
-    made = convert(model, 4, example_input=torch.zeros(2, 6)).calibrate([torch.randn(20, 6)])
-    before = copy.deepcopy(made.state_dict())
-    reestimate_batch_norm(made, Examples(torch.randn(30, 6), torch.zeros(30)))
-    assert all(torch.equal(value, before[name]) for name, value in made.state_dict().items())
 
 
 def test_outputs_do_not_depend_on_how_they_are_batched():
