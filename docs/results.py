@@ -2,7 +2,9 @@
 
 Owns: what stands between `<!-- results: NAME -->` and `<!-- end -->` on that page. The files are
 what commands wrote: `comparison.json` of `rramhil train TASK --compare`, kept as
-`compare-TASK.json`, and `study-TASK.json` of docs/study.py. No figure is typed by hand.
+`compare-TASK.json`; what `rramhil mask pareto TASK --json` and `rramhil infer TASK --json` print,
+as `pareto-TASK.json` and `infer-TASK.json`; and `study-TASK.json` of docs/study.py. No figure is
+typed by hand.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ def filled(page: str) -> str:
 
 
 def block(name: str) -> str:
-    """A block by its name: `compare-TASK`, `conditions-TASK`, `faults-TASK` or `ages-TASK`."""
+    """A block by its name: a key of `_KINDS`, a hyphen, and the task's name."""
     kind, _, task = name.partition("-")
     file, draw = _KINDS[kind]
     path = RESULTS / f"{file}-{task}.json"
@@ -123,6 +125,46 @@ def ages(facts: Facts) -> str:
     return "\n".join(lines) + "\n"
 
 
+def pareto(facts: Facts) -> str:
+    """A task under several budgets of steps."""
+    budgets = ",".join(_budget(trade) for trade in facts["trades"])
+    lines = [
+        f"`rramhil mask pareto {facts['task']} --epochs {facts['epochs']} --rate "
+        f"{facts['rate']:g} --seed {facts['seed']} --steps {budgets}`, one chip; density "
+        f"{facts['density']:g}, {facts['metric']} in %:",
+        "",
+        "| budget | steps of a sample | times the dense schedule | validation | test | s an epoch |",
+        "|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {_budget(trade)} | {trade['steps']:,} | {trade['ratio']:.2f} "
+        f"| {100 * trade['validation']:.2f} | {100 * trade['test']:.2f} | {trade['epoch_s']:.1f} |"
+        for trade in facts["trades"]
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def on_chip(facts: Facts) -> str:
+    """A run on the simulated chip, beside the same on the map and in floats."""
+    samples = facts["samples"]
+    host = facts["elsewhere"][0]
+    lines = [
+        f"`rramhil infer {facts['task']} --samples {samples} --json`, {facts['gate']} gating:",
+        "",
+        f"| test samples | {facts['metric']} on the chip, % | on the map | chip less map, points "
+        "| same answer, % | pulses | board time a sample | energy a sample | "
+        f"{host['where']} |",
+        "|---|---|---|---|---|---|---|---|---|",
+        f"| {samples:,} | {100 * facts['value']:.2f} | {100 * facts['on_map_value']:.2f} "
+        f"| {100 * (facts['value'] - facts['on_map_value']):+.2f} "
+        f"| {100 * facts['agreement']:.2f} | {facts['pulses']} "
+        f"| {1e3 * facts['board_time_s'] / samples:.3g} ms "
+        f"| {1e3 * facts['energy_j'] / samples:.3g} mJ "
+        f"| {1e3 * host['time_s']:.2g} ms, {1e3 * host['energy_j']:.2g} mJ |",
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def command(facts: Facts) -> str:
     """The command that made a comparison."""
     more = " --conditions" * bool(facts["conditions"]) + " --final" * facts.get("final", False)
@@ -144,7 +186,13 @@ _KINDS: dict[str, tuple[str, Callable[[Facts], str]]] = {
     "conditions": ("compare", conditions),
     "faults": ("study", conditions),
     "ages": ("study", ages),
+    "pareto": ("pareto", pareto),
+    "infer": ("infer", on_chip),
 }
+
+
+def _budget(trade: Facts) -> str:
+    return "free" if trade["budget"] is None else f"{trade['budget']:g}"
 
 
 def _decade(point: Facts) -> int:

@@ -31,11 +31,11 @@ FOLDER = "comparisons"
 
 _ONE_TRAINING = (
     "gate", "steps", "free_density", "noise", "map_kind", "in_the_loop", "by", "hysteresis",
-    "pulse_budget", "cell_pulses", "tensorboard_folder", "resume", "name",
+    "pulse_budget", "cell_pulses", "tensorboard_folder", "resume", "name", "rate",
 )  # fmt: skip
 """Parameters of the command that say how one training is to be."""
 
-_MANY_TRAININGS = ("rows", "replicates", "tries", "conditions", "final")
+_MANY_TRAININGS = ("rows", "replicates", "tries", "conditions")
 """Parameters of the command that say how a comparison is to be."""
 
 CompareOption = Annotated[
@@ -61,16 +61,6 @@ ConditionsOption = Annotated[
     bool,
     typer.Option(
         "--conditions", help="With --compare: masks under noise, stuck and unformed cells too."
-    ),
-]
-
-
-FinalOption = Annotated[
-    bool,
-    typer.Option(
-        "--final",
-        help="With --compare: let validation data choose on the first replicate, then train each "
-        "once more on all training data.",
     ),
 ]
 
@@ -135,19 +125,17 @@ def run_compare(
         The rest of a `CompareRequest`.
     """
     from rramhil.cli._boards import controlled_board, find_settings, opened_lab
-    from rramhil.cli._networks import load_task, need_extra, parse_chips
+    from rramhil.cli._networks import load_task, need_extra, parse_chips, with_all_training_data
     from rramhil.cli._output import print_json
 
     need_extra()
     from rramhil.comparison import RATES, ROWS, CompareRequest
-    from rramhil.datasets import data_root
-    from rramhil.tasks import final_splits
 
     chosen = tuple(row.name for row in ROWS) if rows is None else tuple(rows.split(","))
     request = CompareRequest(which=which, rows=chosen, rates=RATES[:tries], **said)
     settings = find_settings(*where)
     task, splits = load_task(which, settings.lab)
-    final = final_splits(task, splits, data_root(settings.lab)) if request.final else None
+    final = with_all_training_data(task, splits, settings.lab) if request.final else None
     chip, several = chips
     with opened_lab(settings) as lab, controlled_board(settings) as board:
         sockets = parse_chips(several, chip, board.identity.chips)

@@ -91,6 +91,14 @@ def load_task(which: str, lab_root: Path) -> tuple[Task, Splits]:
     return task, task.data(data_root(lab_root))
 
 
+def with_all_training_data(task: Task, splits: Splits, lab_root: Path) -> Splits:
+    """Splits for a last training: validation data are trained on as well."""
+    from rramhil.datasets import data_root
+    from rramhil.tasks import final_splits
+
+    return final_splits(task, splits, data_root(lab_root))
+
+
 @contextmanager
 def previewed(settings: Settings) -> Generator[tuple[Board, Lab]]:
     """Open board and lab to look only; a lab that does not exist is not made."""

@@ -16,7 +16,9 @@ _MAPS_TOLD = 4
 
 def epoch_line(record: EpochRecord, metric: str) -> str:
     """Say what an epoch came to."""
-    parts = [f"loss {record.loss:.3f}", f"{metric} {record.validation:.2%}"]
+    parts = [f"loss {record.loss:.3f}"]
+    if record.validation is not None:
+        parts.append(f"{metric} {record.validation:.2%}")
     if record.density is not None and record.flips is not None:
         parts += [f"density {record.density:.1%}", f"{record.flips:,} flips"]
     if record.pulses is not None:
@@ -76,8 +78,8 @@ def print_run(facts: dict[str, Any]) -> None:
         ("task", f"{facts['task']}, {facts['gate']} gating, {facts['density']:.1%} of the cells"),
         (
             facts["metric"],
-            f"{facts['test']:.2%} test, {facts['validation']:.2%} validation, after epoch "
-            f"{facts['best_epoch']} of {facts['epochs']}",
+            f"{facts['test']:.2%} test, {_validation(facts)}after epoch {facts['best_epoch']} of "
+            f"{facts['epochs']}",
         ),
         ("on the chip", chip_share(facts)),
         (
@@ -90,6 +92,12 @@ def print_run(facts: dict[str, Any]) -> None:
         ("time", f"{facts['epoch_s']:.3f} s an epoch"),
         ("run", facts["run"]),
     )
+
+
+def _validation(facts: dict[str, Any]) -> str:
+    if facts["validation"] is None:
+        return "trained on all training data, "
+    return f"{facts['validation']:.2%} validation, "
 
 
 def _by_reset(facts: dict[str, Any]) -> str:

@@ -48,6 +48,18 @@ EpochsOption = Annotated[
     int | None,
     typer.Option("--epochs", metavar="N", min=1, help="Passes over the data; else the task's own."),
 ]
+RateOption = Annotated[
+    float,
+    typer.Option("--rate", metavar="X", help="Learning rate of the scores at the start."),
+]
+FinalOption = Annotated[
+    bool,
+    typer.Option(
+        "--final",
+        help="Train to the last epoch on all training data, validation data included; with "
+        "--compare, after these have chosen rate and epochs on the first replicate.",
+    ),
+]
 SeedOption = Annotated[
     int, typer.Option("--seed", metavar="N", min=0, help="Of all that is drawn.")
 ]

@@ -16,7 +16,7 @@ from rramhil.cli._options import (
     LabOption,
     examples,
 )
-from rramhil.cli._training import SeedOption
+from rramhil.cli._training import RateOption, SeedOption
 
 if TYPE_CHECKING:
     from rramhil.flow import Trade
@@ -46,6 +46,7 @@ def pareto(
         int | None,
         typer.Option("--epochs", metavar="N", min=1, help="Of each training; else the task's own."),
     ] = None,
+    rate: RateOption = 0.01,
     density: DensityOption = 0.5,
     seed: SeedOption = 0,
     overlay: OverlayOption = False,
@@ -79,6 +80,7 @@ def pareto(
             gate="cell" if budget is None else "codebook",
             steps=budget,
             epochs=epochs,
+            rate=rate,
             density=density,
             seed=seed,
             overlay=overlay,
@@ -114,6 +116,8 @@ def pareto(
             {
                 "task": task,
                 "epochs": epochs or found.epochs,
+                "rate": rate,
+                "density": density,
                 "seed": seed,
                 "metric": found.metric_name,
                 "trades": [trade.as_dict() for trade in trades],

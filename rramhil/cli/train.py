@@ -9,7 +9,6 @@ import typer
 from rramhil.cli._compare import (
     CompareOption,
     ConditionsOption,
-    FinalOption,
     ReplicatesOption,
     RowsOption,
     TriesOption,
@@ -36,11 +35,13 @@ from rramhil.cli._training import (
     CellPulsesOption,
     DeviceOption,
     EpochsOption,
+    FinalOption,
     HysteresisOption,
     InTheLoopOption,
     MapOption,
     NameArgument,
     NoiseOption,
+    RateOption,
     ResumeOption,
     RunOption,
     SeedOption,
@@ -76,6 +77,7 @@ app = new_app()
         "rramhil train digits --gate codebook --steps 1.25",
         "rramhil train my_task.py:task --chips 0-3 --run wide",
         "rramhil train digits --resume",
+        "rramhil train digits --epochs 12 --rate 0.003 --final",
         "rramhil train digits --by reset --hysteresis 0.7 --in-the-loop 10",
         "rramhil train digits --compare --chips 0-2",
     )
@@ -89,6 +91,8 @@ def train(
     gate: TrainGateOption = "cell",
     steps: StepsOption = None,
     epochs: EpochsOption = None,
+    rate: RateOption = 0.01,
+    final: FinalOption = False,
     density: DensityOption = 0.5,
     free_density: ThresholdOption = False,
     seed: SeedOption = 0,
@@ -110,7 +114,6 @@ def train(
     replicates: ReplicatesOption = 3,
     tries: TriesOption = 2,
     conditions: ConditionsOption = False,
-    final: FinalOption = False,
     board: BoardOption = None,
     lab: LabOption = None,
     as_json: JsonOption = False,
@@ -180,6 +183,8 @@ def train(
         pulse_budget=pulse_budget,
         cell_pulses=cell_pulses,
         in_the_loop=in_the_loop,
+        rate=rate,
+        final=final,
     )
     if name is not None and not resume:
         raise UsageError(f"{name} is no option.", "NAME goes with --resume; --run names a new run.")
@@ -202,11 +207,13 @@ def _trained(
 ) -> dict[str, Any]:
     """Begin a training, under a name if it is given one, or go on with one; what it came to."""
     from rramhil.cli._boards import controlled_board, opened_lab
-    from rramhil.cli._networks import load_task, parse_chips
+    from rramhil.cli._networks import load_task, parse_chips, with_all_training_data
     from rramhil.cli._trained import run_facts
     from rramhil.flow import begin_training, resumed_training
 
     task, splits = load_task(request.which, settings.lab)
+    if (request if unfinished is None else unfinished.load()[0].request).final:
+        splits = with_all_training_data(task, splits, settings.lab)
     with opened_lab(settings) as lab, controlled_board(settings) as board:
         if unfinished is None:
             chip, several = chips

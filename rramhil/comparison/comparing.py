@@ -304,7 +304,8 @@ def _validation(
 ) -> tuple[float, ...]:
     if all("validation" in each for each in measured):
         return _values(measured, "validation")
-    return (trained[0].validation,) if row.on == "own" else ()
+    chose = trained[0].validation
+    return (chose,) if row.on == "own" and chose is not None else ()
 
 
 def _difference(

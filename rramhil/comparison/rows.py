@@ -10,9 +10,8 @@ twice, the second time with batch norm estimated again on training data.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -29,10 +28,8 @@ from rramhil.pruning import (
     EpochRecord,
     FixedWeights,
     FrozenRandom,
-    Outcome,
     SupermaskExecutor,
     TrainSettings,
-    TrainState,
     flat_pairs,
     masked_weights,
     outputs_of,
@@ -95,7 +92,8 @@ class Trained(NamedTuple):
     masks : dict of str to Mask
         Empty if it has none.
     best_epoch : int
-    validation : float
+    validation : float or None
+        None where it chose nothing.
     seconds : float
         Of training, without validation.
     """
@@ -104,7 +102,7 @@ class Trained(NamedTuple):
     weights: dict[str, Tensor]
     masks: dict[str, Mask]
     best_epoch: int
-    validation: float
+    validation: float | None
     seconds: float
 
 
@@ -192,7 +190,6 @@ def train_once(
     settings: TrainSettings,
     *,
     density: float = 0.5,
-    chooses: bool = True,
     on_epoch: Callable[[EpochRecord], None] = lambda record: None,
 ) -> Trained:
     """Train one kind of weights on a replicate's cells.
@@ -205,8 +202,6 @@ def train_once(
         Fresh, on the device to train on; trained in place.
     density : float
         Share of gates that are open, of kinds that have gates.
-    chooses : bool
-        Whether validation data choose the epoch; else it is the last one.
     """
     executor = TRAININGS[kind](network, replicate, density, settings.seed)
     if isinstance(executor, torch.nn.Module):
@@ -214,10 +209,7 @@ def train_once(
     prepare = getattr(executor, "prepare", None)
     if prepare is not None:
         prepare(network)
-    if chooses:
-        outcome = train(network, executor, task, splits, settings, on_epoch=on_epoch)
-    else:
-        outcome = _to_the_end(network, executor, task, splits, settings, on_epoch)
+    outcome = train(network, executor, task, splits, settings, on_epoch=on_epoch)
     with torch.no_grad():
         weights = {each.name: executor.weight(each).cpu().clone() for each in network.matrices}
     masks = getattr(executor, "masks", None)
@@ -229,32 +221,6 @@ def train_once(
         outcome.validation,
         sum(record.seconds for record in outcome.history),
     )
-
-
-def _to_the_end(
-    network: Network,
-    executor: WeightExecutor,
-    task: Task,
-    splits: Splits,
-    settings: TrainSettings,
-    on_epoch: Callable[[EpochRecord], None],
-) -> Outcome:
-    """Train, and stay with the last epoch: nothing is held back that could choose one."""
-    ends: list[Mapping[str, Tensor]] = []
-
-    def keep(state: TrainState) -> None:
-        if len(state.history) == settings.epochs:
-            ends.append(copy.deepcopy(state.now))  # what it looks at is about to change
-
-    blind = replace(task, metric=lambda outputs, targets: 0.0)
-    shown = splits._replace(validation=Examples(*(each[:1] for each in splits.train)))
-    outcome = train(network, executor, blind, shown, settings, on_epoch=on_epoch, on_state=keep)
-    whole = torch.nn.ModuleList([network])
-    if isinstance(executor, torch.nn.Module):
-        whole.append(executor)
-    whole.load_state_dict(dict(ends[-1]))
-    whole.eval()
-    return outcome._replace(best_epoch=settings.epochs)
 
 
 def weights_on(row: Row, trained: Trained, replicate: Replicate) -> dict[str, Tensor]:

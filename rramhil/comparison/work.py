@@ -44,7 +44,7 @@ class Work(NamedTuple):
     def search(self, kind: str) -> float:
         """Learning rate with the best validation metric on the first replicate."""
         rates = self.request.rates
-        return max(rates, key=lambda rate: self.training(kind, 0, rate).validation)
+        return max(rates, key=lambda rate: self.training(kind, 0, rate).validation or 0.0)
 
     def training(
         self, kind: str, number: int, rate: float, condition: Condition | None = None
@@ -83,9 +83,14 @@ class Work(NamedTuple):
             self.task,
             self._data if step.is_final else self.splits,
             replicate.to(self.request.device),
-            TrainSettings(step.epochs, batch=self.task.batch, seed=replicate.seed, rate=step.rate),
+            TrainSettings(
+                step.epochs,
+                batch=self.task.batch,
+                seed=replicate.seed,
+                rate=step.rate,
+                chooses=not step.is_final,
+            ),
             density=self.request.density,
-            chooses=not step.is_final,
             on_epoch=self.on_epoch,
         )
         save_trained(trained, path)

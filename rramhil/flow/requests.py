@@ -5,6 +5,7 @@ Owns: which options there are and which contradict each other. Does nothing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
@@ -58,6 +59,10 @@ class TrainRequest:
     steps : float or None
         By codebook: the most steps of a sample, relative to what it takes without masks; None for
         1.25.
+    rate : float
+        Learning rate of the scores at the start, above 0.
+    final : bool
+        Train to the last epoch on all training data, of which validation data are a part then.
 
     Raises
     ------
@@ -81,12 +86,16 @@ class TrainRequest:
     cell_pulses: int | None = None
     in_the_loop: int | None = None
     steps: float | None = None
+    rate: float = 0.01
+    final: bool = False
 
     def __post_init__(self) -> None:
         if self.density is not None and not 0 < self.density <= 1:
             raise UsageError(f"A density is above 0 and at most 1, not {self.density:g}.")
         if self.epochs is not None and self.epochs < 1:
             raise UsageError(f"{self.epochs} epochs train nothing.")
+        if not 0 < self.rate < math.inf:
+            raise UsageError(f"A learning rate is above 0, not {self.rate:g}.")
         if not self.hysteresis >= 0:
             raise UsageError(f"A hysteresis is 0 or more, not {self.hysteresis:g}.")
         for name, allowed in _CHOICES.items():

@@ -41,14 +41,16 @@ class Trade(NamedTuple):
     budget : float or None
         Relative to the dense schedule's steps; None for cells that are gated freely.
     taken : StepCount
-    validation, test : float
-        The task's metric, on the map, without noise.
+    validation : float or None
+        The task's metric, on the map, without noise; None where it chose nothing.
+    test : float
+        The same.
     epoch_s : float
     """
 
     budget: float | None
     taken: StepCount
-    validation: float
+    validation: float | None
     test: float
     epoch_s: float
 

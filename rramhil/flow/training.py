@@ -111,7 +111,13 @@ def continue_run(
         There is no such device, or no bench for a training in the loop.
     """
     request = start.request
-    settings = TrainSettings(start.epochs, batch=task.batch, seed=request.seed)
+    settings = TrainSettings(
+        start.epochs,
+        batch=task.batch,
+        seed=request.seed,
+        rate=request.rate,
+        chooses=not request.final,
+    )
     if request.in_the_loop is not None and bench is None:
         raise UsageError("A training in the loop needs its board.")
     network.to(_device(request.device))
@@ -144,7 +150,7 @@ def continue_run(
         written = bench.write(start, network, result.masks)
     ranges = _ranges(start, network, task, splits, description, result)
     return TrainedRun(
-        _run(start, network, task, result, ranges), result, network.chip_share, written
+        _run(start, network, settings, result, ranges), result, network.chip_share, written
     )
 
 
@@ -167,13 +173,16 @@ def _ranges(
 
 
 def _run(
-    start: Start, network: Network, task: Task, result: FitResult, ranges: dict[str, int]
+    start: Start,
+    network: Network,
+    settings: TrainSettings,
+    result: FitResult,
+    ranges: dict[str, int],
 ) -> Run:
     request = start.request
-    settings = TrainSettings(start.epochs, batch=task.batch)
     config = RunConfig(
         task=request.which,
-        bits=task.bits,
+        bits=network.bits,
         gate=request.gate,
         epochs=start.epochs,
         seed=request.seed,
@@ -182,7 +191,6 @@ def _run(
         allow_digital=request.allow_digital,
         settings={
             "batch": settings.batch,
-            "rate": settings.rate,
             "digital_rate": settings.digital_rate,
             "threads": start.threads,
             "torch": torch.__version__,
@@ -195,7 +203,9 @@ def _run(
         },
         ranges=ranges,
     )
-    metrics = {"validation": result.validation, "test": result.test, "epoch_s": result.epoch_s}
+    metrics = {"test": result.test, "epoch_s": result.epoch_s}
+    if result.validation is not None:
+        metrics["validation"] = result.validation
     if result.written is not None:
         metrics |= {name: float(value) for name, value in result.written._asdict().items()}
     return Run.of(

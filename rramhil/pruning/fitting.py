@@ -32,8 +32,10 @@ class FitResult:
     history : tuple of EpochRecord
     best_epoch : int
         The one whose masks these are.
-    validation, test : float
-        The task's metric, without noise.
+    validation : float or None
+        The task's metric, without noise; None where it chose nothing.
+    test : float
+        The same.
     density : float
         Share of cells that are used.
     epoch_s : float
@@ -45,7 +47,7 @@ class FitResult:
     masks: dict[str, Mask]
     history: tuple[EpochRecord, ...]
     best_epoch: int
-    validation: float
+    validation: float | None
     test: float
     density: float
     epoch_s: float

@@ -25,6 +25,9 @@ class TrainSettings:
         Learning rate of the executor's parameters at the start; it falls to 0 along a cosine.
     digital_rate : float
         The same of what stays digital: gains, biases, batch norm.
+    chooses : bool
+        Whether validation data choose the epoch that is kept; else they are not looked at, and it
+        is the last one.
     """
 
     epochs: int
@@ -32,10 +35,13 @@ class TrainSettings:
     seed: int = 0
     rate: float = 0.01
     digital_rate: float = 0.01
+    chooses: bool = True
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch < 2:
             raise ValueError(f"{self.epochs} epochs of batches of {self.batch} train nothing")
+        if not min(self.rate, self.digital_rate) > 0:
+            raise ValueError("learning rates are above 0")
 
 
 class EpochRecord(NamedTuple):
@@ -47,8 +53,8 @@ class EpochRecord(NamedTuple):
         From 1.
     loss : float
         Mean over its steps.
-    validation : float
-        The task's metric.
+    validation : float or None
+        The task's metric; None where validation data choose nothing.
     seconds : float
         Of training, without validation.
     density : float or None
@@ -62,7 +68,7 @@ class EpochRecord(NamedTuple):
 
     epoch: int
     loss: float
-    validation: float
+    validation: float | None
     seconds: float
     density: float | None = None
     flips: int | None = None
@@ -80,13 +86,13 @@ class Outcome(NamedTuple):
     ----------
     history : tuple of EpochRecord
     best_epoch : int
-        The first one with the best validation metric.
-    validation : float
+        The first one with the best validation metric, or the last one where nothing is validated.
+    validation : float or None
     """
 
     history: tuple[EpochRecord, ...]
     best_epoch: int
-    validation: float
+    validation: float | None
 
 
 class Reread(NamedTuple):

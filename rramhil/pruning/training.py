@@ -88,6 +88,7 @@ def train(
         On the device to train on, as the executor; its ranges are frozen at the end.
     splits : Splits
         The test part is not looked at.
+    settings : TrainSettings
     start : TrainState, optional
         Go on from there; network, executor and settings are made as they were the first time.
     reread : Reread, optional
@@ -126,8 +127,8 @@ def train(
         seconds = time.perf_counter() - begun
         whole.eval()
         reestimate_batch_norm(network, examples)
-        score = evaluate(network, task, splits.validation)
-        if not history or score > max(record.validation for record in history):
+        score = evaluate(network, task, splits.validation) if settings.chooses else None
+        if all(_is_better(score, record) for record in history):
             best = copy.deepcopy(whole.state_dict())
         history.append(watch.record(epoch, loss, score, seconds))
         on_epoch(history[-1])
@@ -135,7 +136,9 @@ def train(
     whole.load_state_dict(dict(best))
     whole.eval()
     network.freeze()
-    chosen = max(history, key=lambda record: record.validation)
+    chosen = history[0]
+    for record in history[1:]:
+        chosen = record if _is_better(record.validation, chosen) else chosen
     return Outcome(tuple(history), chosen.epoch, chosen.validation)
 
 
@@ -172,7 +175,9 @@ class _Watch:
         self._masks = self._present()
         self._pulses = self._written()
 
-    def record(self, epoch: int, loss: float, validation: float, seconds: float) -> EpochRecord:
+    def record(
+        self, epoch: int, loss: float, validation: float | None, seconds: float
+    ) -> EpochRecord:
         """What is known after an epoch."""
         before, pulses = self._masks, self._pulses
         self._masks, self._pulses = self._present(), self._written()
@@ -192,6 +197,11 @@ class _Watch:
     def _written(self) -> int | None:
         written: Written | None = getattr(self._executor, "written", None)
         return None if written is None else written.changes
+
+
+def _is_better(score: float | None, than: EpochRecord) -> bool:
+    """Whether a later epoch is to be kept rather than an earlier one."""
+    return score is None or than.validation is None or score > than.validation
 
 
 def _continue(start: TrainState, whole: nn.Module, optimiser: torch.optim.Optimizer) -> None:

@@ -64,10 +64,9 @@ def test_a_last_training_has_all_training_data(cli: Cli) -> None:
     folder = Path(said["folder"])
     assert (folder / f"final-trained-0-0.01-{row['best_epochs'][0]}.npz").is_file()
     assert len(row["validation"]) == 1
-    alone = cli("train", "digits", "--final", code=2)
-    assert "--compare" in alone.sentences
 
 
 def test_options_of_one_training_are_refused(cli: Cli) -> None:
     failed = cli(*SHORT, "--gate", "pair", code=2)
     assert "--gate does not go with --compare" in failed.stderr
+    assert "--rate does not go" in cli(*SHORT, "--rate", "0.01", code=2).stderr

@@ -112,6 +112,7 @@ def test_what_does_not_fit_is_refused_with_the_cells_missing_or_overlaid(cli: Cl
         ("train digits --board sim://?seed=5", 3, "no map of chip"),
         ("train digits --gate none", 2, "no gating"),
         ("train digits --density 0", 2, "density"),
+        ("train digits --rate 0", 2, "learning rate"),
         ("train digits --run ../up", 2, "no name of a run"),
         ("train digits --chips 0-1", 3, "no chip 1"),
         ("train digits --chips 0,0", 2, "one twice"),

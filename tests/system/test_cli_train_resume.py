@@ -147,3 +147,20 @@ def test_a_training_that_loses_its_board_is_kept_and_says_how_to_go_on(cli: Cli)
     assert "Look at its cable. `rramhil train slow.py:task --resume lost`" in failed.sentences
     said = cli("train", "slow.py:task", "--resume", "lost", "--json").json
     assert said["resumed_after"] == 2
+
+
+def test_a_last_training_goes_on_with_all_training_data_to_its_last_epoch(cli: Cli) -> None:
+    options = ("--final", "--rate", "0.02")
+    whole = cli("train", "slow.py:task", "--run", "whole", *options, "--json").json
+    assert (whole["validation"], whole["best_epoch"]) == (None, 5)
+    assert {each["validation"] for each in whole["history"]} == {None}
+    cli.environment["LOST_AT_STEP"] = "45"
+    try:
+        cli("train", "slow.py:task", "--run", "last", *options, code=8)
+    finally:
+        del cli.environment["LOST_AT_STEP"]
+    shown = cli("train", "slow.py:task", "--resume", "last").stdout
+    assert "test, trained on all training data, after epoch 5 of 5" in shown
+    one, other = (Run.load(cli.lab / "runs" / name) for name in ("whole", "last"))
+    assert one.masks.id == other.masks.id
+    assert (one.config.settings["rate"], one.config.settings["final"]) == (0.02, True)

@@ -236,8 +236,7 @@ def test_a_last_training_ends_with_its_last_epoch():
             task,
             SPLITS,
             one,
-            TrainSettings(3),
-            chooses=chooses,
+            TrainSettings(3, chooses=chooses),
         )
         return trained.best_epoch, trained.masks["1"].plus, trained.state
 
@@ -247,6 +246,7 @@ def test_a_last_training_ends_with_its_last_epoch():
         masks(worse, chooses=False),
     )
     assert (first[0], last[0], at_last[0]) == (1, 3, 3)
+    assert next(best) == 3  # nothing was validated where nothing chooses
     assert (at_last[1] == last[1]).all()
     assert all(torch.equal(value, last[2][name]) for name, value in at_last[2].items())
     assert (at_last[1] != first[1]).any()
