@@ -133,7 +133,7 @@ def pareto(facts: Facts) -> str:
         f"{facts['rate']:g} --seed {facts['seed']} --steps {budgets}`, one chip; density "
         f"{facts['density']:g}, {facts['metric']} in %:",
         "",
-        "| budget | steps of a sample | times the dense schedule | validation | test | s an epoch |",
+        "| budget | steps of a sample | times the dense ones | validation | test | s an epoch |",
         "|---|---|---|---|---|---|",
     ]
     lines += [
