@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from rramhil.comparison._arrays import Arrays, below, load_arrays, save_arrays
+from rramhil._arrays import Arrays, below, load_arrays, save_arrays
 from rramhil.comparison.rows import Measured, Trained
 from rramhil.switching import Mask
 

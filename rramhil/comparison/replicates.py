@@ -15,7 +15,7 @@ from statistics import mean
 
 import torch
 
-from rramhil.comparison._arrays import Arrays, below, load_arrays, save_arrays
+from rramhil._arrays import Arrays, below, load_arrays, save_arrays
 from rramhil.driver import Board
 from rramhil.errors import NotFound, UsageError
 from rramhil.flow.chips import KnownChip, geometry_of, known_chips

@@ -6,26 +6,21 @@ trainings with one seed on one map are the same only if they take the same gains
 
 from __future__ import annotations
 
-import io
 import re
-import zipfile
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from calibration import Gains
-from rramhil._atomic import write_whole
+from rramhil._arrays import load_arrays, save_arrays
 from rramhil.driver import Board
+from rramhil.errors import RunError
 from rramhil.flow.chips import KnownChip, known_chips
 from rramhil.inference import measured_gains
 from rramhil.lab import Lab
 
 _FOLDER = "gains"
 _SCALARS = ("tolerance", "temperature_k")
-_DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 
 
 def chips_with_gains(
@@ -63,17 +58,14 @@ def _file(board: Board, lab: Lab, chip: KnownChip) -> Path:
 
 def _read(file: Path) -> Gains | None:
     try:
-        with np.load(file, allow_pickle=False) as archive:
-            found: dict[str, Any] = {field.name: archive[field.name] for field in fields(Gains)}
-        for name in _SCALARS:
-            found[name] = float(found[name])
-        return Gains(**found)
-    except _DAMAGE:
+        scalars, arrays = load_arrays(file)
+        return Gains(**{**scalars, **arrays})
+    except (RunError, TypeError):
         return None  # measured again
 
 
 def _write(file: Path, gains: Gains) -> None:
     file.parent.mkdir(exist_ok=True)
-    content = io.BytesIO()
-    np.savez(content, **{field.name: getattr(gains, field.name) for field in fields(Gains)})
-    write_whole(file, content.getvalue())
+    said = {field.name: getattr(gains, field.name) for field in fields(Gains)}
+    scalars = {name: float(said.pop(name)) for name in _SCALARS}
+    save_arrays(scalars, said, file)

@@ -45,7 +45,7 @@ def load_arrays(path: Path) -> tuple[dict[str, Any], Arrays]:
     Raises
     ------
     RunError
-        It is damaged.
+        It is not there, or damaged.
     """
     try:
         # from memory: numpy leaves a file open that is none of its own
@@ -54,8 +54,7 @@ def load_arrays(path: Path) -> tuple[dict[str, Any], Arrays]:
         return json.loads(str(arrays.pop(_HEAD))), arrays
     except _DAMAGE as error:
         raise RunError(
-            f"{path} cannot be read as part of a comparison: it is damaged.",
-            "Remove it, and give the command again.",
+            f"{path} cannot be read: it is damaged.", "Remove it, and give the command again."
         ) from error
 
 
