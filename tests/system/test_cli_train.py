@@ -72,6 +72,19 @@ def test_digits_are_learnt_and_kept(cli: Cli) -> None:
     assert (cli.folder / "place.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_gains_are_kept_and_measured_again_where_their_file_is_damaged(cli: Cli) -> None:
+    cli("train", "digits", "--epochs", "1", "--run", "once")
+    (kept,) = (cli.lab / "gains").iterdir()
+    written = kept.read_bytes()
+    cli("train", "digits", "--epochs", "1", "--run", "twice")
+    assert kept.read_bytes() == written
+    kept.write_bytes(written[: len(written) // 2])
+    cli("train", "digits", "--epochs", "1", "--run", "thrice")
+    assert len(kept.read_bytes()) == pytest.approx(len(written), rel=0.2)
+    once, twice = (Run.load(cli.lab / "runs" / name) for name in ("once", "twice"))
+    assert once.masks.id == twice.masks.id
+
+
 def test_the_plan_for_people_has_every_layer_and_what_reset_costs(cli: Cli) -> None:
     (cli.folder / "mine.py").write_text(MY_TASK.format(width=40), encoding="utf-8")
     shown = cli("mask", "plan", "mine.py:task").stdout
