@@ -45,6 +45,7 @@ def block(name: str) -> str:
 
 def comparison(facts: Facts) -> str:
     """Every row of a comparison."""
+    more = list(facts["rows"][0].get("test_also", ()))  # files of before have none
     lines = [
         f"`{command(facts)}`",
         "",
@@ -59,17 +60,20 @@ def comparison(facts: Facts) -> str:
         + _AT_LAST
         * facts.get("final", False),
         "",
-        f"| row | test | batch norm again | validation | less {facts['comparator']}, 95 % | steps "
-        "| epochs | s |",
-        "|---|---|---|---|---|---|---|---|",
+        f"| row | test | {''.join(f'{name} | ' for name in more)}batch norm again | validation "
+        f"| less {facts['comparator']}, 95 % | steps | epochs | s |",
+        "|---|---|---|---|---|---|---|---|" + "---|" * len(more),
     ]
     for row in facts["rows"]:
         steps = _mean(row.get("steps", ()))  # files of before have none
+        also = [row["test_also"][name] for name in more]
         validation = _mean([100 * value for value in row["validation"]])
         each = " ".join(f"{100 * value:.1f}" for value in row["test"])
         less = "" if row["name"] == facts["comparator"] else _points(row["difference"])
         lines.append(
-            f"| {row['name']} | {_percent(row['test'])} ({each}) | {_percent(row['reestimated'])} "
+            f"| {row['name']} | {_percent(row['test'])} ({each}) | "
+            f"{''.join(f'{_percent(values)} | ' for values in also)}"
+            f"{_percent(row['reestimated'])} "
             f"| {validation} | {less} | {steps} "
             f"| {' '.join(map(str, row['best_epochs']))} | {row['seconds']:.0f} |"
         )

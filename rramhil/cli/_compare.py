@@ -210,6 +210,7 @@ def print_comparison(facts: dict[str, Any]) -> None:
         (
             "row",
             ">test",
+            *(f">{name}" for name in facts["rows"][0]["test_also"]),
             ">BN again",
             ">validation",
             f">less {facts['comparator']}, 95 %",
@@ -236,6 +237,7 @@ def _line(row: dict[str, Any], facts: dict[str, Any]) -> tuple[str, ...]:
     return (
         row["name"],
         f"{100 * mean(row['test']):.2f}",
+        *(f"{100 * mean(values):.2f}" for values in row["test_also"].values()),
         f"{100 * mean(row['reestimated']):.2f}",
         f"{100 * mean(row['validation']):.2f}" if row["validation"] else "",
         less,

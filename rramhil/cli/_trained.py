@@ -42,6 +42,7 @@ def run_facts(trained: TrainedRun, training: Training) -> dict[str, Any]:
         "metric": task.metric_name,
         "validation": result.validation,
         "test": result.test,
+        "test_also": result.test_also,
         "density": result.density,
         "masks": str(path / "masks.npz"),
         "masks_id": run.masks.id,
@@ -81,6 +82,7 @@ def print_run(facts: dict[str, Any]) -> None:
             f"{facts['test']:.2%} test, {_validation(facts)}after epoch {facts['best_epoch']} of "
             f"{facts['epochs']}",
         ),
+        *((name, f"{value:.2%} test") for name, value in facts["test_also"].items()),
         ("on the chip", chip_share(facts)),
         (
             "steps",

@@ -417,6 +417,7 @@ def _print(facts: dict[str, Any]) -> None:
         (facts["metric"], f"{facts['value']:.2%} on the chip"),
         ("", f"{facts['software_value']:.2%} in software, with the same masked cells"),
         ("", f"{facts['on_map_value']:.2%} on the map, with the noise that is predicted"),
+        *((name, _three(values)) for name, values in facts["also"].items()),
         *([] if agreement is None else [("same class", f"{agreement:.2%} as in software")]),
         ("noise", f"{facts['noise_ratio']:.2f} of what is predicted"),
         ("on the chip", chip_share(facts)),
@@ -428,6 +429,13 @@ def _print(facts: dict[str, Any]) -> None:
         *elsewhere_facts(facts["elsewhere"]),
         *([("clipped", f"{facts['saturated']:,} conversions")] if facts["saturated"] else []),
         ("run", facts["run"]),
+    )
+
+
+def _three(values: dict[str, float]) -> str:
+    return (
+        f"{values['value']:.2%} on the chip, {values['software_value']:.2%} in software, "
+        f"{values['on_map_value']:.2%} on the map"
     )
 
 

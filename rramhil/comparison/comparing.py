@@ -52,6 +52,8 @@ class RowResult:
         The task's metric of each replicate; the last is `test` with batch norm estimated again.
         Where trainings were final, validation is that of the training that chose, for rows on the
         weights it had, else empty.
+    test_also : mapping of str to tuple of float
+        The task's further metrics of the test data, by name.
     difference, reestimated_difference : Interval
         Of the test metric to the comparator's, paired by unit, mean over replicates.
     steps : tuple of float
@@ -66,6 +68,7 @@ class RowResult:
     validation: tuple[float, ...]
     test: tuple[float, ...]
     reestimated: tuple[float, ...]
+    test_also: Mapping[str, tuple[float, ...]]
     difference: Interval
     reestimated_difference: Interval
     steps: tuple[float, ...]
@@ -289,6 +292,10 @@ def _row(
         validation=_validation(row, trained, measured),
         test=_values(measured, "test"),
         reestimated=_values(measured, "reestimated"),
+        test_also={
+            name: tuple(each["test"].also[name] for each in measured)
+            for name in measured[0]["test"].also
+        },
         difference=_difference(measured, "test", theirs),
         reestimated_difference=_difference(measured, "reestimated", theirs),
         steps=steps,

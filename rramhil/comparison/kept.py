@@ -54,7 +54,7 @@ def load_trained(path: Path) -> Trained:
 
 def save_measured(measured: Mapping[str, Measured], path: Path) -> None:
     """Write measurements by their names as a file, whole or not at all."""
-    values = {name: each.value for name, each in measured.items()}
+    values = {name: [each.value, each.also] for name, each in measured.items()}
     save_arrays(values, {name: each.of_units for name, each in measured.items()}, path)
 
 
@@ -67,4 +67,4 @@ def load_measured(path: Path) -> dict[str, Measured]:
         It is damaged.
     """
     values, arrays = load_arrays(path)
-    return {name: Measured(value, arrays[name]) for name, value in values.items()}
+    return {name: Measured(value, arrays[name], also) for name, (value, also) in values.items()}

@@ -115,10 +115,13 @@ class Measured(NamedTuple):
         Of all of it, in the task's metric.
     of_units : (units,) float64
         The same metric of each unit by itself.
+    also : dict of str to float
+        The task's further metrics of all of it, by name.
     """
 
     value: float
     of_units: Float64Array
+    also: Mapping[str, float]
 
 
 def _trained(network: Network, replicate: Replicate, density: float, seed: int) -> WeightExecutor:
@@ -257,7 +260,8 @@ def measure(
     if reestimated_on is not None:
         reestimate_batch_norm(network, reestimated_on)
     outputs = outputs_of(network, examples)
-    return Measured(task.metric(outputs, examples.targets), of_units(task, outputs, examples))
+    values = task.measured(outputs, examples.targets)
+    return Measured(values.pop(task.metric_name), of_units(task, outputs, examples), values)
 
 
 def of_units(task: Task, outputs: Tensor, examples: Examples) -> Float64Array:

@@ -182,5 +182,7 @@ def _under_name(condition: Condition | None) -> str:
 
 def _mean_of(parts: Sequence[Measured]) -> Measured:
     return Measured(
-        mean(part.value for part in parts), np.mean([part.of_units for part in parts], axis=0)
+        mean(part.value for part in parts),
+        np.mean([part.of_units for part in parts], axis=0),
+        {name: mean(part.also[name] for part in parts) for name in parts[0].also},
     )

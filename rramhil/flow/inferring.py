@@ -48,6 +48,8 @@ class Inference:
         Name of the task's metric, which the values below are in.
     value, on_map_value, software_value : float
         On the chip; by the map, with all noise and all that may be off; by the map, exactly.
+    also : mapping of str to dict
+        The same three, by their names, of each of the task's further metrics.
     agreement : float or None
         Share of samples of the same class on the chip as by the map exactly; None where outputs
         are no classes.
@@ -74,6 +76,7 @@ class Inference:
     value: float
     on_map_value: float
     software_value: float
+    also: Mapping[str, dict[str, float]]
     agreement: float | None
     noise_ratio: float
     samples_per_s: float
@@ -190,12 +193,18 @@ def infer(
         _outputs(network, on_map, examples)
         for on_map in predictions(applied.deployment, run, chips)
     )
+    three = {"value": outputs, "on_map_value": noisy, "software_value": exact}
+    measured = {name: task.measured(each, examples.targets) for name, each in three.items()}
+    of_metric = {
+        metric: {name: values[metric] for name, values in measured.items()}
+        for metric in measured["value"]
+    }
+    first = of_metric.pop(task.metric_name)
     return Inference(
         samples=len(outputs),
         metric=task.metric_name,
-        value=task.metric(outputs, examples.targets),
-        on_map_value=task.metric(noisy, examples.targets),
-        software_value=task.metric(exact, examples.targets),
+        **first,
+        also=of_metric,
         agreement=_agreement(outputs, exact, examples.targets),
         noise_ratio=_rms(outputs - exact) / max(1e-12, _rms(noisy - exact)),
         samples_per_s=len(outputs) / wall_s,

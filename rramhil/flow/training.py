@@ -204,6 +204,7 @@ def _run(
         ranges=ranges,
     )
     metrics = {"test": result.test, "epoch_s": result.epoch_s}
+    metrics |= {f"test {name}": value for name, value in result.test_also.items()}
     if result.validation is not None:
         metrics["validation"] = result.validation
     if result.written is not None:

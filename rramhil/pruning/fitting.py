@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from statistics import mean
 
 from rramhil.network import Network, Pairs
+from rramhil.pruning.baselines import outputs_of
 from rramhil.pruning.codebook import CodebookExecutor
 from rramhil.pruning.economy import Economy, Written
 from rramhil.pruning.records import EpochRecord, Reread, TrainSettings
 from rramhil.pruning.state import TrainState
 from rramhil.pruning.supermask import Gate, SupermaskExecutor
-from rramhil.pruning.training import evaluate, train
+from rramhil.pruning.training import train
 from rramhil.switching import Mask, TileSteps
 from rramhil.tasks import Splits, Task
 
@@ -36,6 +37,8 @@ class FitResult:
         The task's metric, without noise; None where it chose nothing.
     test : float
         The same.
+    test_also : dict of str to float
+        The task's further metrics of the test data, by name.
     density : float
         Share of cells that are used.
     epoch_s : float
@@ -49,6 +52,7 @@ class FitResult:
     best_epoch: int
     validation: float | None
     test: float
+    test_also: dict[str, float]
     density: float
     epoch_s: float
     written: Written | None = None
@@ -126,13 +130,15 @@ def fit(
         on_state=on_state,
     )
     masks = executor.masks()
+    tested = task.measured(outputs_of(network, splits.test), splits.test.targets)
     cells = sum(mask.plus.size for mask in masks.values())
     return FitResult(
         masks=masks,
         history=outcome.history,
         best_epoch=outcome.best_epoch,
         validation=outcome.validation,
-        test=evaluate(network, task, splits.test),
+        test=tested.pop(task.metric_name),
+        test_also=tested,
         density=sum(mask.density * mask.plus.size for mask in masks.values()) / cells,
         epoch_s=mean(record.seconds for record in outcome.history),
         written=getattr(executor, "written", None),

@@ -62,6 +62,7 @@ task = Task(
     loss=nn.functional.cross_entropy,
     metric=lambda outputs, targets: float((outputs.argmax(1) == targets).float().mean()),
     metric_name="accuracy",
+    also={{"errors": lambda outputs, targets: float((outputs.argmax(1) != targets).sum())}},
     bits=4,
     epochs=5,
 )
@@ -136,7 +137,9 @@ def test_a_task_of_ones_own_is_trained_and_runs_on_the_chip(
     (cli.folder / "words.py").write_text(OWN_TASK.format(layer=""), encoding="utf-8")
     trained = cli("train", "words.py:task", "--json").json
     assert trained["test"] > 0.9
+    assert trained["test_also"]["errors"] == pytest.approx(200 * (1 - trained["test"]))
     said = cli("infer", "words.py:task", "--json").json
+    assert said["also"]["errors"]["value"] == pytest.approx(200 * (1 - said["value"]))
     assert (said["task"], said["run"]) == ("words.py:task", trained["run"])
     assert (said["samples"], said["pulses"], said["chip_share"]) == (200, 0, 1.0)
     assert said["software_value"] == trained["test"]
