@@ -37,6 +37,19 @@ def kernel(function: Callable[P, R]) -> Callable[P, R]:
     return cast("Callable[P, R]", compiled)
 
 
+def part(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile a function that only kernels call, and that neither makes nor returns an array.
+
+    It counts no references to arrays, which its caller holds. Counting takes two atomic
+    instructions for each array of each tuple that is named: a third of the time of a pulse on a
+    row of 512 cells.
+    """
+    compiled: Any = cast("Any", numba.njit)(
+        _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True
+    )
+    return cast("Callable[P, R]", compiled(function))
+
+
 class _PackageCache(FunctionCache):
     """Cache of one kernel, valid for one text of the whole package."""
 

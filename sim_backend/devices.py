@@ -44,6 +44,8 @@ class Devices(NamedTuple):
         Whether it then stays on; otherwise off.
     lowest_uv : (3, rows) int32
         The lowest breakdown, SET and RESET voltage of each row.
+    shortest_life : (rows,) int32
+        The shortest life of a cell of each row.
     """
 
     breakdown_uv: Int32Array
@@ -55,6 +57,7 @@ class Devices(NamedTuple):
     wear: Int32Array
     sticks_on: BoolArray
     lowest_uv: Int32Array
+    shortest_life: Int32Array
 
 
 def devices(
@@ -68,12 +71,16 @@ def devices(
     integers = [np.empty(shape, dtype=np.int32) for _ in range(7)]
     sticks_on = np.empty(shape, dtype=np.bool_)
     lowest_uv = np.empty((3, shape[0]), dtype=np.int32)
+    shortest_life = np.empty(shape[0], dtype=np.int32)
+    per_row = {"lowest_uv": lowest_uv, "shortest_life": shortest_life}
     arrays = (array.reshape(-1) for array in integers)
-    flat = Devices(*arrays, sticks_on=sticks_on.reshape(-1), lowest_uv=lowest_uv)
+    flat = Devices(*arrays, sticks_on=sticks_on.reshape(-1), **per_row)
     _draw(keys, forming, switching, tables, flat)
     for change, threshold_uv in enumerate(integers[:3]):
         lowest_uv[change] = threshold_uv.min(axis=1)
-    return Devices(*integers, sticks_on=sticks_on, lowest_uv=lowest_uv)
+    drawn = Devices(*integers, sticks_on=sticks_on, **per_row)
+    shortest_life[:] = drawn.life.min(axis=1)
+    return drawn
 
 
 @kernel

@@ -75,8 +75,10 @@ def power_of_two(exponent: Integer, low: Integer, high: Integer) -> Integer:
     low, high : int
         Entries of `Tables.exp2` at `exp2_place(exponent)` and after it.
     """
-    whole = min(max(exponent >> NORMAL_BITS, 0), 31)
-    rest = exponent & ((1 << _REST_BITS) - 1)
-    mantissa = (np.int64(low) << _REST_BITS) + (np.int64(high) - np.int64(low)) * rest
-    bits = _REST_BITS + EXP2_SCALE_BITS - whole
+    # 32 bits suffice for these; vectors of them are shorter, and their products faster
+    whole = np.int32(min(max(np.int32(exponent >> NORMAL_BITS), np.int32(0)), np.int32(31)))
+    rest = np.int32(exponent & ((1 << _REST_BITS) - 1))
+    between = np.int64(np.int32(high - low)) * rest
+    mantissa = (np.int64(low) << _REST_BITS) + between
+    bits = np.int64(np.int32(_REST_BITS + EXP2_SCALE_BITS - whole))
     return min((mantissa + ((1 << bits) >> 1)) >> bits, MAX_PS)

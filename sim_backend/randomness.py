@@ -113,7 +113,12 @@ def children(key: int, count: int) -> np.ndarray:
 @kernel
 def derive(key: Word, number: Word) -> Word:
     """Key of thing `number` inside the thing with this key; also the random number itself."""
-    mixed = key + (number + np.uint64(1)) * GOLDEN
+    return finished(key + (number + np.uint64(1)) * GOLDEN)
+
+
+@kernel
+def finished(mixed: Word) -> Word:
+    """Let every bit of a key and a multiple of `GOLDEN` count: the rest of `derive`."""
     mixed = (mixed ^ (mixed >> np.uint64(30))) * FIRST
     mixed = (mixed ^ (mixed >> np.uint64(27))) * SECOND
     return mixed ^ (mixed >> np.uint64(31))

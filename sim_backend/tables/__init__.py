@@ -18,6 +18,7 @@ import numpy as np
 from sim_backend.errors import ProfileError
 
 Int32Array = np.ndarray[tuple[int, ...], np.dtype[np.int32]]
+UInt64Array = np.ndarray[tuple[int, ...], np.dtype[np.uint64]]
 
 NORMAL_BITS = 20
 """Fraction bits of the normal tables: 2^20 is one standard deviation."""
@@ -62,10 +63,14 @@ class Tables(NamedTuple):
         lowest 16 of them; `distributions.place` says where a number lies.
     exp2 : (1025,) int32
         As `Files.exp2`.
+    exp2_pairs : (1024,) uint64
+        Each entry of `exp2` and the next as the two int32 that lie in its memory: one look-up
+        for both.
     """
 
     normal: Int32Array
     exp2: Int32Array
+    exp2_pairs: UInt64Array
 
 
 @cache
@@ -78,7 +83,9 @@ def load() -> Tables:
         A file is missing or does not have its SHA-256.
     """
     files = Files(*(_read(name) for name in Files._fields))
-    return Tables(np.concatenate([files.normal, files.tail, -files.tail[::-1]]), files.exp2)
+    normal = np.concatenate([files.normal, files.tail, -files.tail[::-1]])
+    pairs = np.stack([files.exp2[:-1], files.exp2[1:]], axis=1).view(np.uint64).reshape(-1)
+    return Tables(normal, files.exp2, pairs)
 
 
 def _read(name: str) -> Int32Array:

@@ -201,6 +201,31 @@ def test_hundreds_of_cycles_up_to_the_end_of_life_equal_the_reference():
     assert ((compiled.flags & CellFlag.STUCK) != 0).mean() > 0.9
 
 
+@settings(deadline=None, max_examples=20)
+@given(
+    masks=st.lists(st.integers(0, 2**COLUMNS - 1), min_size=2 * ROWS, max_size=2 * ROWS),
+    left=st.integers(0, 3),
+    compliance_na=st.sampled_from([FORMING.reference_compliance_na, 1, 99_999, 10_000_000]),
+)
+def test_rows_at_the_end_of_life_beside_rows_far_from_it_equal_the_reference(
+    masks: list[int], left: int, compliance_na: int
+):
+    cycles = np.zeros((ROWS, COLUMNS), np.int64)
+    cycles[1::3] = RULES.devices.life[1::3] - left
+    cycles[2, :3] = RULES.devices.life[2, :3] - left  # a few cells of a row
+    cycles[5] = 2**32 - 4  # as much as a counter holds
+    on = np.full((ROWS, COLUMNS), CellFlag.FORMED)
+    compiled, expected = fresh(on, cycles), fresh(on, cycles)
+    for turn in range(3):
+        for operation, uv in (("reset_pulses", -2_000_000), ("set_pulses", 2_000_000)):
+            chosen = masks[turn : turn + ROWS]
+            rows = [(n, uv, uv // 4, 100_000, compliance_na, chosen[n]) for n in range(ROWS)]
+            fired(compiled, operation, rows)
+            reference_fire(expected, operation, pulses_of(rows))
+    assert same(compiled, expected)
+    assert not (compiled.flags[0] & CellFlag.STUCK).any()
+
+
 @settings(deadline=None, max_examples=30)
 @given(st.sampled_from(OPERATIONS), st.lists(PULSE, min_size=2, max_size=12), st.data())
 def test_pulses_do_not_depend_on_how_they_are_cut_into_frames(

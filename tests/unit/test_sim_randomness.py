@@ -15,6 +15,7 @@ from sim_backend.distributions import exp2_place, power_of_two
 from sim_backend.errors import ProfileError
 from sim_backend.randomness import Stream, board_key, child, children, derive
 from sim_backend.tables import make
+from tests.support import reference
 
 WORDS = st.integers(0, 2**64 - 1)
 
@@ -110,3 +111,18 @@ def test_powers_of_two_are_right_to_a_ten_millionth(exponent: int):
     exact = 2.0 ** (exponent / 2**20)
     value = power_of_two(exponent, int(exp2[at]), int(exp2[at + 1]))
     assert abs(value - exact) <= 0.5 + 1e-7 * exact
+
+
+@settings(deadline=None)
+@given(st.integers(-(2**25), 2**26))
+def test_powers_of_two_equal_the_reference_and_are_clipped_where_it_clips(exponent: int):
+    exp2 = tables.load().exp2
+    at = exp2_place(exponent)
+    value = power_of_two(exponent, int(exp2[at]), int(exp2[at + 1]))
+    assert value == reference.power_of_two(exponent)
+
+
+def test_pairs_of_powers_are_each_power_and_the_next():
+    pairs = tables.load().exp2_pairs.view(np.int32).reshape(-1, 2)
+    exp2 = tables.load().exp2
+    assert np.array_equal(pairs, np.stack([exp2[:-1], exp2[1:]], axis=1))
