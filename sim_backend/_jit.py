@@ -32,7 +32,7 @@ R = TypeVar("R")
 
 def kernel(function: Callable[P, R]) -> Callable[P, R]:
     """Compile a function that Python or another kernel calls."""
-    compiled: Any = numba.njit(nogil=True)(function)
+    compiled: Any = numba.njit(nogil=True, no_cfunc_wrapper=True)(function)
     compiled._cache = _PackageCache(function)
     return cast("Callable[P, R]", compiled)
 

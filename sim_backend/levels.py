@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sim_backend._jit import Integer, kernel, part
+from sim_backend._jit import Integer, part
 from sim_backend.cells import UInt32Array, UInt64Array
 from sim_backend.devices import LIFE_BITS, Int32Array
 from sim_backend.distributions import MAX_PS, exp2_place, power_of_two, scaled
@@ -43,20 +43,6 @@ class Levels(NamedTuple):
     number: Int32Array
     pair: UInt64Array
     pairs: Int32Array
-
-
-@kernel
-def room(columns: int) -> Levels:
-    """Scratch for rows of so many columns."""
-    pair = np.empty(columns, dtype=np.uint64)
-    return Levels(
-        np.empty(columns, dtype=np.int32),
-        np.empty(columns, dtype=np.uint32),
-        np.empty(columns, dtype=np.uint32),
-        np.empty(columns, dtype=np.int32),
-        pair,
-        pair.view(np.int32),
-    )
 
 
 @part
@@ -93,14 +79,14 @@ def find(sd_log2: Integer, tables: Tables, levels: Levels) -> None:
 def _spread(sd_log2: Integer, number: Int32Array, exponent: Int32Array) -> None:
     """Add a normal number, times its standard deviation, to each exponent."""
     for column in range(exponent.size):
-        exponent[column] = scaled(exponent[column], np.int64(sd_log2), number[column])
+        exponent[column] = scaled(np.int64(exponent[column]), np.int64(sd_log2), number[column])
 
 
 @part
 def _fractions(exponent: Int32Array, at: UInt32Array) -> None:
     """Where in the table of powers of two the exponents of a row lie."""
     for column in range(at.size):
-        at[column] = np.uint32(exp2_place(exponent[column]))
+        at[column] = np.uint32(exp2_place(np.int64(exponent[column])))
 
 
 @part
@@ -108,7 +94,7 @@ def _exponentiate(exponent: Int32Array, pairs: Int32Array, level_ps: UInt32Array
     """Powers of two between the entries of the table around them."""
     for column in range(level_ps.size):
         low, high = pairs[2 * column], pairs[2 * column + 1]
-        level_ps[column] = np.uint32(power_of_two(exponent[column], low, high))
+        level_ps[column] = np.uint32(power_of_two(np.int64(exponent[column]), low, high))
 
 
 @part

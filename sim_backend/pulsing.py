@@ -91,11 +91,19 @@ def fire(
         Slot of the chip's thermal clock in which each pulse ends.
     """
     columns = cells.flags.shape[1]
+    pair = np.empty(columns, dtype=np.uint64)
     scratch = _Row(
         np.empty(columns, dtype=np.bool_),
         np.empty(columns, dtype=np.bool_),
         np.empty(columns, dtype=np.uint32),
-        levels.room(columns),
+        Levels(
+            np.empty(columns, dtype=np.int32),
+            np.empty(columns, dtype=np.uint32),
+            np.empty(columns, dtype=np.uint32),
+            np.empty(columns, dtype=np.int32),
+            pair,
+            pair.view(np.int32),
+        ),
     )
     return _fire(cells, counts, pulses, slots, rules, progress, scratch)
 
