@@ -42,8 +42,8 @@ class Devices(NamedTuple):
         Part of its life that a cycle takes, in 2^-40.
     sticks_on : bool
         Whether it then stays on; otherwise off.
-    lowest_uv : (3, rows) int32
-        The lowest breakdown, SET and RESET voltage of each row.
+    lowest_uv, highest_uv : (3, rows) int32
+        The lowest and the highest breakdown, SET and RESET voltage of each row.
     shortest_life : (rows,) int32
         The shortest life of a cell of each row.
     """
@@ -57,6 +57,7 @@ class Devices(NamedTuple):
     wear: Int32Array
     sticks_on: BoolArray
     lowest_uv: Int32Array
+    highest_uv: Int32Array
     shortest_life: Int32Array
 
 
@@ -71,13 +72,15 @@ def devices(
     integers = [np.empty(shape, dtype=np.int32) for _ in range(7)]
     sticks_on = np.empty(shape, dtype=np.bool_)
     lowest_uv = np.empty((3, shape[0]), dtype=np.int32)
+    highest_uv = np.empty_like(lowest_uv)
     shortest_life = np.empty(shape[0], dtype=np.int32)
-    per_row = {"lowest_uv": lowest_uv, "shortest_life": shortest_life}
+    per_row = {"lowest_uv": lowest_uv, "highest_uv": highest_uv, "shortest_life": shortest_life}
     arrays = (array.reshape(-1) for array in integers)
     flat = Devices(*arrays, sticks_on=sticks_on.reshape(-1), **per_row)
     _draw(keys, forming, switching, tables, flat)
     for change, threshold_uv in enumerate(integers[:3]):
         lowest_uv[change] = threshold_uv.min(axis=1)
+        highest_uv[change] = threshold_uv.max(axis=1)
     drawn = Devices(*integers, sticks_on=sticks_on, **per_row)
     shortest_life[:] = drawn.life.min(axis=1)
     return drawn

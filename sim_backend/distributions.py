@@ -81,4 +81,4 @@ def power_of_two(exponent: Integer, low: Integer, high: Integer) -> Integer:
     between = np.int64(np.int32(high - low)) * rest
     mantissa = (np.int64(low) << _REST_BITS) + between
     bits = np.int64(np.int32(_REST_BITS + EXP2_SCALE_BITS - whole))
-    return min((mantissa + ((1 << bits) >> 1)) >> bits, MAX_PS)
+    return (mantissa + (1 << (bits - 1))) >> bits

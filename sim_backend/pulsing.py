@@ -203,7 +203,16 @@ def _change(
     else:
         threshold_uv = devices.set_uv[row] if on else devices.reset_uv[row]
         relevant, before = ~0, FORMED | OFF if on else FORMED
-    _ready(np.uint8(relevant), np.uint8(before), flags, reached_uv, threshold_uv, scratch)
+    lowest_uv, highest_uv = devices.lowest_uv[change, row], devices.highest_uv[change, row]
+    if _alike(reached_uv[0], lowest_uv, highest_uv) and _alike(
+        reached_uv[1], lowest_uv, highest_uv
+    ):
+        _obey_alike(
+            reached_uv[0] >= highest_uv, reached_uv[1] >= highest_uv, scratch.selected, changes
+        )
+    else:
+        _obey(reached_uv, threshold_uv, scratch.selected, changes)
+    _ready(np.uint8(relevant), np.uint8(before), flags, changes)
     if not _any(changes):
         return
     if change == _FORMS:
@@ -231,21 +240,39 @@ def _change(
 
 
 @part
-def _ready(
-    relevant: Integer,
-    state: Integer,
-    flags: UInt8Array,
+def _alike(reached_uv: Integer, lowest_uv: Integer, highest_uv: Integer) -> bool:
+    """Whether all cells of a row reach their threshold, or none."""
+    return reached_uv >= highest_uv or reached_uv < lowest_uv
+
+
+@part
+def _obey_alike(
+    selected_obey: bool, others_obey: bool, selected: BoolArray, change: BoolArray
+) -> None:
+    """Mark the cells of a row that reach their threshold, where nobody's own threshold matters."""
+    for column in range(change.size):
+        change[column] = selected_obey if selected[column] else others_obey
+
+
+@part
+def _obey(
     reached_uv: tuple[Integer, Integer],
     threshold_uv: Int32Array,
-    scratch: _Row,
+    selected: BoolArray,
+    change: BoolArray,
 ) -> None:
-    """Mark the cells of a row whose relevant flags are these and that reach their threshold."""
-    selected, change = scratch.selected, scratch.change
+    """Mark the cells of a row that reach their threshold."""
     selected_uv, inhibited_uv = reached_uv
-    for column in range(flags.size):
+    for column in range(change.size):
         highest_uv = selected_uv if selected[column] else inhibited_uv
-        reached = highest_uv >= threshold_uv[column]
-        change[column] = reached & (flags[column] & relevant == state)
+        change[column] = highest_uv >= threshold_uv[column]
+
+
+@part
+def _ready(relevant: Integer, state: Integer, flags: UInt8Array, change: BoolArray) -> None:
+    """Leave out the cells of a row whose relevant flags are others than these."""
+    for column in range(change.size):
+        change[column] &= flags[column] & relevant == state
 
 
 @part
@@ -268,26 +295,31 @@ def _draw(
     forms, sets, resets = cells.form_pulses[row], cells.set_pulses[row], cells.reset_pulses[row]
     if change == _SETS:
         # a cell that FORM switches on again must not repeat the draw of an earlier SET
-        _add(forms, sets, scratch.number)
-        counts = scratch.number
+        _multiply_sum(forms, sets, scratch.number)
     else:
-        counts = forms if change == _FORMS else resets
+        _multiply(forms if change == _FORMS else resets, scratch.number)
     key = keys.formed if change == _FORMS else keys.set if change == _SETS else keys.reset
-    at, changes = scratch.levels.at, scratch.change
+    at, changes, number = scratch.levels.at, scratch.change, scratch.number
     # `derive(key, number)`, whose multiple of `GOLDEN` grows from cell to cell by `GOLDEN`
     multiple = key + np.uint64(row * at.size + 1) * GOLDEN
     for column in range(at.size):
-        count = np.uint64(counts[column])
-        bits = finished(multiple + (count << np.uint64(_COUNT_BITS)) * GOLDEN)
+        bits = finished(multiple + (np.uint64(number[column]) << np.uint64(_COUNT_BITS)))
         multiple += GOLDEN
         at[column] = np.uint32(place(bits))
         changes[column] &= np.int64(bits >> np.uint64(64 - CHANCE_BITS)) >= chance
 
 
 @part
-def _add(one: UInt32Array, other: UInt32Array, out: UInt32Array) -> None:
+def _multiply(counts: UInt32Array, out: UInt32Array) -> None:
+    """Multiply counts by what of `GOLDEN` matters above `_COUNT_BITS`: faster here than later."""
     for column in range(out.size):
-        out[column] = one[column] + other[column]
+        out[column] = np.uint32(np.uint64(counts[column]) * GOLDEN)
+
+
+@part
+def _multiply_sum(counts: UInt32Array, others: UInt32Array, out: UInt32Array) -> None:
+    for column in range(out.size):
+        out[column] = np.uint32((np.uint64(counts[column]) + np.uint64(others[column])) * GOLDEN)
 
 
 @part
