@@ -26,13 +26,16 @@ Integer: TypeAlias = Any
 Word: TypeAlias = Any
 """A uint64 inside a kernel; never mixed with an Integer, which would make a float of both."""
 
+_NJIT: Any = numba.njit
+"""Its type hints know fewer options than it has."""
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
 def kernel(function: Callable[P, R]) -> Callable[P, R]:
     """Compile a function that Python or another kernel calls."""
-    compiled: Any = numba.njit(nogil=True, no_cfunc_wrapper=True)(function)
+    compiled: Any = _NJIT(nogil=True, no_cfunc_wrapper=True)(function)
     compiled._cache = _PackageCache(function)
     return cast("Callable[P, R]", compiled)
 
@@ -44,10 +47,8 @@ def part(function: Callable[P, R]) -> Callable[P, R]:
     instructions for each array of each tuple that is named: a third of the time of a pulse on a
     row of 512 cells.
     """
-    compiled: Any = cast("Any", numba.njit)(
-        _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True
-    )
-    return cast("Callable[P, R]", compiled(function))
+    compiled: Any = _NJIT(_nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+    return cast("Callable[P, R]", compiled)
 
 
 class _PackageCache(FunctionCache):

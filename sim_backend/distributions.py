@@ -75,10 +75,11 @@ def power_of_two(exponent: Integer, low: Integer, high: Integer) -> Integer:
     low, high : int
         Entries of `Tables.exp2` at `exp2_place(exponent)` and after it.
     """
-    # 32 bits suffice for these; vectors of them are shorter, and their products faster
+    # casts to 32 bits, which suffice, let vectors hold twice as many and multiply them faster
     whole = np.int32(min(max(np.int32(exponent >> NORMAL_BITS), np.int32(0)), np.int32(31)))
     rest = np.int32(exponent & ((1 << _REST_BITS) - 1))
     between = np.int64(np.int32(high - low)) * rest
     mantissa = (np.int64(low) << _REST_BITS) + between
     bits = np.int64(np.int32(_REST_BITS + EXP2_SCALE_BITS - whole))
+    # from 8 to 39 of them; the mantissa of the last step stays below 2^40, so this below `MAX_PS`
     return (mantissa + (1 << (bits - 1))) >> bits

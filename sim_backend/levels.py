@@ -33,8 +33,10 @@ class Levels(NamedTuple):
         What `find` finds.
     number : (columns,) int32
     pair : (columns,) uint64
+        Of `Tables.exp2_pairs`.
     pairs : (2 x columns,) int32
-        The memory of `pair`.
+        The same memory, number by number: the vectors of the pass that reads them are twice as
+        long as those of 64 bits would be.
     """
 
     exponent: Int32Array

@@ -195,42 +195,18 @@ def _change(
     `reached_uv` are the highest thresholds that selected and other cells reach.
     One function for the three, compiled once: compiling the passes takes longer than they do.
     """
-    forming, numbers, devices = rules.forming, rules.switching, rules.devices
-    flags, cycles, changes = cells.flags[row], cells.cycles[row], scratch.change
-    on, off, level_ps = change == _SETS, change == _RESETS, scratch.levels.level_ps
-    if change == _FORMS:
-        threshold_uv, relevant, before = devices.breakdown_uv[row], ~STUCK, 0
-    else:
-        threshold_uv = devices.set_uv[row] if on else devices.reset_uv[row]
-        relevant, before = ~0, FORMED | OFF if on else FORMED
-    lowest_uv, highest_uv = devices.lowest_uv[change, row], devices.highest_uv[change, row]
-    if _alike(reached_uv[0], lowest_uv, highest_uv) and _alike(
-        reached_uv[1], lowest_uv, highest_uv
-    ):
-        _obey_alike(
-            reached_uv[0] >= highest_uv, reached_uv[1] >= highest_uv, scratch.selected, changes
-        )
-    else:
-        _obey(reached_uv, threshold_uv, scratch.selected, changes)
+    devices, changes, on, off = rules.devices, scratch.change, change == _SETS, change == _RESETS
+    flags, cycles = cells.flags[row], cells.cycles[row]
+    _obey(change, row, reached_uv, devices, scratch.selected, changes)
+    relevant = ~STUCK if change == _FORMS else ~0
+    before = 0 if change == _FORMS else FORMED | OFF if on else FORMED
     _ready(np.uint8(relevant), np.uint8(before), flags, changes)
     if not _any(changes):
         return
-    if change == _FORMS:
-        scratch.levels.exponent[:] = forming.formed_log2_mean
-        spread, chance = forming.formed_log2_sd, 0
-    else:
-        mean_log2 = devices.on_log2[row] if on else devices.off_log2[row]
-        worn_log2 = numbers.on_log2_worn if on else numbers.off_log2_worn
-        spread = numbers.on_log2_cycles if on else numbers.off_log2_cycles
-        chance = numbers.set_failure if on else numbers.reset_failure
-        levels.wear(mean_log2, worn_log2, devices.wear[row], cycles, scratch.levels.exponent)
-    _draw(change, cells, row, rules.keys, chance, scratch)
-    levels.find(spread, rules.tables, scratch.levels)
-    if not off and compliance_na != forming.reference_compliance_na:
-        ratio = (compliance_na << levels.RATIO_BITS) // forming.reference_compliance_na
-        levels.comply(ratio, level_ps)
+    _draw(change, cells, row, rules, scratch)
+    _find_levels(change, row, cycles, compliance_na, rules, scratch.levels)
     _date(slot, changes, cells.changed_slot[row])
-    _take(level_ps, changes, cells.conductance_ps[row])
+    _take(scratch.levels.level_ps, changes, cells.conductance_ps[row])
     _mark(np.uint8(FORMED if change == _FORMS else OFF), changes, flags)
     if on:
         _count(changes, cycles)
@@ -240,28 +216,45 @@ def _change(
 
 
 @part
-def _alike(reached_uv: Integer, lowest_uv: Integer, highest_uv: Integer) -> bool:
-    """Whether all cells of a row reach their threshold, or none."""
-    return reached_uv >= highest_uv or reached_uv < lowest_uv
+def _obey(
+    change: int,
+    row: Integer,
+    reached_uv: tuple[Integer, Integer],
+    devices: Devices,
+    selected: BoolArray,
+    changes: BoolArray,
+) -> None:
+    """Mark the cells of a row that reach their threshold."""
+    lowest_uv, highest_uv = devices.lowest_uv[change, row], devices.highest_uv[change, row]
+    selected_uv, inhibited_uv = reached_uv
+    all_selected, all_others = selected_uv >= highest_uv, inhibited_uv >= highest_uv
+    if (all_selected or selected_uv < lowest_uv) and (all_others or inhibited_uv < lowest_uv):
+        # as with most pulses; thresholds that are not looked at need not be brought near
+        _obey_alike(all_selected, all_others, selected, changes)
+    elif change == _FORMS:
+        _obey_each(reached_uv, devices.breakdown_uv[row], selected, changes)
+    else:
+        threshold_uv = devices.set_uv[row] if change == _SETS else devices.reset_uv[row]
+        _obey_each(reached_uv, threshold_uv, selected, changes)
 
 
 @part
 def _obey_alike(
     selected_obey: bool, others_obey: bool, selected: BoolArray, change: BoolArray
 ) -> None:
-    """Mark the cells of a row that reach their threshold, where nobody's own threshold matters."""
+    """The same where all selected cells reach it or none, and likewise the others."""
     for column in range(change.size):
         change[column] = selected_obey if selected[column] else others_obey
 
 
 @part
-def _obey(
+def _obey_each(
     reached_uv: tuple[Integer, Integer],
     threshold_uv: Int32Array,
     selected: BoolArray,
     change: BoolArray,
 ) -> None:
-    """Mark the cells of a row that reach their threshold."""
+    """The same, each cell by its own threshold."""
     selected_uv, inhibited_uv = reached_uv
     for column in range(change.size):
         highest_uv = selected_uv if selected[column] else inhibited_uv
@@ -285,13 +278,40 @@ def _any(change: BoolArray) -> bool:
 
 
 @part
-def _draw(
-    change: int, cells: Cells, row: Integer, keys: CellKeys, chance: Integer, scratch: _Row
+def _find_levels(
+    change: int,
+    row: Integer,
+    cycles: UInt32Array,
+    compliance_na: Integer,
+    rules: Rules,
+    found: Levels,
 ) -> None:
+    """Conductance that each cell of a row would get."""
+    forming, numbers, devices = rules.forming, rules.switching, rules.devices
+    on = change == _SETS
+    if change == _FORMS:
+        found.exponent[:] = forming.formed_log2_mean
+        spread = forming.formed_log2_sd
+    else:
+        mean_log2 = devices.on_log2[row] if on else devices.off_log2[row]
+        worn_log2 = numbers.on_log2_worn if on else numbers.off_log2_worn
+        spread = numbers.on_log2_cycles if on else numbers.off_log2_cycles
+        levels.wear(mean_log2, worn_log2, devices.wear[row], cycles, found.exponent)
+    levels.find(spread, rules.tables, found)
+    if change != _RESETS and compliance_na != forming.reference_compliance_na:
+        ratio = (compliance_na << levels.RATIO_BITS) // forming.reference_compliance_na
+        levels.comply(ratio, found.level_ps)
+
+
+@part
+def _draw(change: int, cells: Cells, row: Integer, rules: Rules, scratch: _Row) -> None:
     """Draw a pulse for each cell of a row: its place in the table of normal numbers, and failures.
 
     The upper bits of a draw decide whether the cell does not change after all.
     """
+    keys, switching = rules.keys, rules.switching
+    failure = switching.set_failure if change == _SETS else switching.reset_failure
+    chance = 0 if change == _FORMS else failure
     forms, sets, resets = cells.form_pulses[row], cells.set_pulses[row], cells.reset_pulses[row]
     if change == _SETS:
         # a cell that FORM switches on again must not repeat the draw of an earlier SET
