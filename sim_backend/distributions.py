@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from sim_backend._jit import Integer, Word, kernel
+from sim_backend.fixedpoint import SLOPE_BITS
 from sim_backend.tables import (
     EXP2_BITS,
     EXP2_SCALE_BITS,
@@ -83,3 +84,19 @@ def power_of_two(exponent: Integer, low: Integer, high: Integer) -> Integer:
     bits = np.int64(np.int32(_REST_BITS + EXP2_SCALE_BITS - whole))
     # from 8 to 39 of them; the mantissa of the last step stays below 2^40, so this below `MAX_PS`
     return (mantissa + (1 << (bits - 1))) >> bits
+
+
+@kernel
+def log2(value: Integer) -> Integer:
+    """Logarithm of a positive integer below 2^32 to base 2, in 2^-16, by repeated squaring."""
+    whole = 0
+    while value >> (whole + 1) != 0:
+        whole += 1
+    mantissa = np.uint64(value) << np.uint64(31 - whole)
+    result = whole
+    for _ in range(SLOPE_BITS):
+        mantissa = (mantissa * mantissa) >> np.uint64(31)
+        bit = np.int64(mantissa >> np.uint64(32))
+        mantissa >>= np.uint64(bit)
+        result = 2 * result + bit
+    return result

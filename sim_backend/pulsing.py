@@ -26,7 +26,7 @@ from sim_backend.cells import (
     UInt32Array,
 )
 from sim_backend.devices import BoolArray, Devices, Int32Array
-from sim_backend.distributions import place
+from sim_backend.distributions import log2, place
 from sim_backend.fixedpoint import (
     CHANCE_BITS,
     SLOPE_BITS,
@@ -395,19 +395,3 @@ def _date(slot: Integer, change: BoolArray, changed_slot: UInt64Array) -> None:
     for column in range(change.size):
         before = changed_slot[column]
         changed_slot[column] = now if change[column] else before
-
-
-@kernel
-def log2(value: Integer) -> Integer:
-    """Logarithm of a positive integer below 2^32 to base 2, in 2^-16, by repeated squaring."""
-    whole = 0
-    while value >> (whole + 1) != 0:
-        whole += 1
-    mantissa = np.uint64(value) << np.uint64(31 - whole)
-    result = whole
-    for _ in range(SLOPE_BITS):
-        mantissa = (mantissa * mantissa) >> np.uint64(31)
-        bit = np.int64(mantissa >> np.uint64(32))
-        mantissa >>= np.uint64(bit)
-        result = 2 * result + bit
-    return result
