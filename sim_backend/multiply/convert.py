@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sim_backend._jit import ENTRY, Integer, Word, kernel
+from sim_backend._jit import ENTRY, Integer, Word, kernel, part
 from sim_backend.cells import UInt16Array, UInt32Array
 from sim_backend.distributions import is_extreme, place_in
 from sim_backend.fixedpoint import GAIN_BITS, Int64Array
@@ -131,12 +131,27 @@ def convert(
     int
         How many codes lie at either end of the scale.
     """
+    scales, scratch = _scales(samples, converter.ceiling), _scratch(samples.gain.size)
+    return _convert(
+        products, skipped, parts, samples, converter, first_vector, sums, scales, scratch
+    )
+
+
+@part
+def _convert(
+    products: UInt32Array,
+    skipped: Integer,
+    parts: Parts,
+    samples: Samples,
+    converter: Converter,
+    first_vector: Integer,
+    sums: Int32Array,
+    scales: _Scales,
+    scratch: _Scratch,
+) -> Integer:
     count, planes = samples.gain.size, converter.planes
-    scales = _scales(samples, converter.ceiling)
-    seen, spread = np.empty(count, np.int32), np.empty(count, np.int32)
-    number, entry = np.empty(count, np.int32), np.empty(count, np.int32)
-    weight, bits = np.empty(count, np.int32), np.empty(count, np.uint16)
-    draws, variance = np.empty(count, np.uint64), np.zeros(count, np.uint64)
+    seen, spread, number, entry = scratch.seen, scratch.spread, scratch.number, scratch.entry
+    weight, bits, draws, variance = scratch.weight, scratch.bits, scratch.draws, scratch.variance
     noisy = parts.variance >= 0 or converter.adc_noise > 0
     adc_variance = np.uint64(converter.adc_noise * converter.adc_noise)
     saturated, factor = 0, 0
@@ -215,7 +230,29 @@ def _scales(samples: Samples, ceiling: Integer) -> _Scales:
     return _Scales(limit, short, gain, own, samples.dark)
 
 
+class _Scratch(NamedTuple):
+    """Numbers of one vector's conversions on their way to codes, each array (T,)."""
+
+    seen: Int32Array
+    spread: Int32Array
+    number: Int32Array
+    entry: Int32Array
+    weight: Int32Array
+    bits: UInt16Array
+    draws: UInt64Array
+    variance: UInt64Array
+
+
 @kernel
+def _scratch(count: Integer) -> _Scratch:
+    seen, spread = np.empty(count, np.int32), np.empty(count, np.int32)
+    number, entry = np.empty(count, np.int32), np.empty(count, np.int32)
+    weight, bits = np.empty(count, np.int32), np.empty(count, np.uint16)
+    draws, variance = np.empty(count, np.uint64), np.zeros(count, np.uint64)
+    return _Scratch(seen, spread, number, entry, weight, bits, draws, variance)
+
+
+@part
 def _levels(
     products: UInt32Array,
     row: Integer,
@@ -246,7 +283,7 @@ def _levels(
                 level[first + n] = np.int32(min(current + dark[first + n], ceiling + 1))
 
 
-@kernel
+@part
 def _variances(products: UInt32Array, row: Integer, parts: Parts, variance: UInt64Array) -> None:
     """Sums of variances, both halves together."""
     flat = products.reshape(-1)
@@ -261,19 +298,19 @@ def _variances(products: UInt32Array, row: Integer, parts: Parts, variance: UInt
                 variance[first + n] += np.uint64(flat[high + n]) << np.uint64(16)
 
 
-@kernel
-def _place(products: UInt32Array, part: Integer, start: Integer, row: Integer) -> Word:
-    """Where the numbers of a part's samples from `start` on lie, for one row of the products."""
-    return np.uint64(((part + start // ENTRY) * products.shape[1] + row) * ENTRY)
+@part
+def _place(products: UInt32Array, strip: Integer, start: Integer, row: Integer) -> Word:
+    """Where samples' numbers from `start` on lie, of a row of the part that begins with a strip."""
+    return np.uint64(((strip + start // ENTRY) * products.shape[1] + row) * ENTRY)
 
 
-@kernel
+@part
 def _count(samples: Samples, k: Integer, vector: Word, plane: Word) -> Word:
     """Number of a conversion among those of its row."""
     return samples.first[k] + vector * samples.step[k] + plane
 
 
-@kernel
+@part
 def _derive(samples: Samples, vector: Word, plane: Word, draws: UInt64Array) -> None:
     """The random word of each sample's conversion, which serves four conversions of its row."""
     key, first, step = samples.key, samples.first, samples.step
@@ -282,7 +319,7 @@ def _derive(samples: Samples, vector: Word, plane: Word, draws: UInt64Array) -> 
         draws[k] = derive(key[k], count >> np.uint64(2))
 
 
-@kernel
+@part
 def _draw(
     samples: Samples, vector: Word, plane: Word, draws: UInt64Array, bits: UInt16Array
 ) -> Integer:
@@ -296,7 +333,7 @@ def _draw(
     return extremes
 
 
-@kernel
+@part
 def _draw_in_step(draws: UInt64Array, shift: Word, bits: UInt16Array) -> Integer:
     """The same where all counts have the same phase."""
     extremes = 0
@@ -306,7 +343,7 @@ def _draw_in_step(draws: UInt64Array, shift: Word, bits: UInt16Array) -> Integer
     return extremes
 
 
-@kernel
+@part
 def _refine(
     samples: Samples,
     vector: Word,
@@ -324,7 +361,7 @@ def _refine(
             number[k] = normal[place_in(first, fine)]
 
 
-@kernel
+@part
 def _add(
     seen: Int32Array,
     entry: Int32Array,
@@ -352,12 +389,12 @@ def _add(
     return saturated
 
 
-@kernel
+@part
 def _code(seen: Integer, entry: Integer) -> Integer:
     # cut to 32 bits at once, so that twice as many are computed at a time
     return np.int32(code_of(np.int32(seen + entry), 0))
 
 
-@kernel
+@part
 def _is_at_end(code: Integer, top: Integer) -> Integer:
     return np.int32(np.int32(code == np.int32(0)) + np.int32(code == top))
