@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sklearn import metrics
 from torch import Tensor
+
+Metric = Callable[[Tensor, Tensor], float]
+"""Of outputs and targets."""
 
 
 def accuracy(outputs: Tensor, targets: Tensor) -> float:
@@ -19,6 +24,14 @@ def roc_auc(outputs: Tensor, targets: Tensor) -> float:
 def pr_auc(outputs: Tensor, targets: Tensor) -> float:
     """Average precision over the recall, 0 to 1; targets below 0 do not count."""
     return float(metrics.average_precision_score(*_counted(outputs, targets)))
+
+
+def whole_frame(metric: Metric) -> Metric:
+    """The same metric of all pixels: those outside, whose targets are below 0, have no vessels.
+
+    Their answers are counted as the network gives them.
+    """
+    return lambda outputs, targets: metric(outputs, targets.clamp(min=0))
 
 
 def _counted(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:

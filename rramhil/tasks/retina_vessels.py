@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from rramhil.datasets.retina import Retinas, draw_phantom, read_chase_db1, read_drive
-from rramhil.tasks._metrics import pr_auc, roc_auc
+from rramhil.tasks._metrics import pr_auc, roc_auc, whole_frame
 from rramhil.tasks._task import Examples, Splits, Task
 from rramhil.tasks.unet import UNet
 
@@ -156,7 +156,11 @@ def _vessels(name: str, photographs: _Photographs, **said: Any) -> Task:
         loss=loss,
         metric=roc_auc,
         metric_name="ROC AUC",
-        also={"PR AUC": pr_auc},
+        also={
+            "PR AUC": pr_auc,
+            "ROC AUC, whole frame": whole_frame(roc_auc),
+            "PR AUC, whole frame": whole_frame(pr_auc),
+        },
         bits=6,
         **said,
     )

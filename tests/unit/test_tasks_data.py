@@ -165,7 +165,11 @@ def test_pixels_outside_the_field_of_view_are_not_counted() -> None:
     task = load("retina-phantom")
     targets = torch.tensor([[1.0, 0.0, 0.0, -1.0]])
     right, changed = torch.tensor([[2.0, -2.0, 0.0, 9.0]]), torch.tensor([[2.0, -2.0, 0.0, -9.0]])
-    assert task.measured(right, targets) == {"ROC AUC": 1.0, "PR AUC": 1.0}
+    measured = task.measured(right, targets)
+    assert (measured["ROC AUC"], measured["PR AUC"]) == (1.0, 1.0)
+    # of the whole frame the answer outside is counted, as one that should be no vessel
+    assert measured["ROC AUC, whole frame"] == pytest.approx(2 / 3)
+    assert task.measured(changed, targets)["ROC AUC, whole frame"] == 1.0
     assert task.measured(-right, targets)["ROC AUC"] == 0.0
     assert task.loss(right, targets) == task.loss(changed, targets)
     each = (math.log1p(math.exp(-2)), math.log1p(math.exp(-2)), math.log(2))
