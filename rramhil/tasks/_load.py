@@ -61,7 +61,9 @@ def load(which: str) -> Task:
 
 def _from_file(path: Path, name: str) -> Task:
     if not path.is_file():
-        raise NotFound(f"There is no task file {path}.")
+        raise NotFound(
+            f"There is no task file {path}.", "Give its path from here, as my_task.py:task."
+        )
     module_name = f"_rramhil_task_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
     spec = importlib.util.spec_from_file_location(module_name, path)
     if spec is None or spec.loader is None:
