@@ -2,4 +2,6 @@
 
 from rramhil.cli import main
 
-main()
+# processes that it starts load this file under another name
+if __name__ == "__main__":
+    main()

@@ -9,9 +9,8 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from statistics import mean
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -21,6 +20,7 @@ from rramhil.errors import UsageError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from rramhil.cli._progress import Bars
     from rramhil.comparison import CompareRequest, Replicate, Step
     from rramhil.driver import Board
     from rramhil.lab import Lab
@@ -35,7 +35,7 @@ _ONE_TRAINING = (
 )  # fmt: skip
 """Parameters of the command that say how one training is to be."""
 
-_MANY_TRAININGS = ("rows", "replicates", "tries", "conditions")
+_MANY_TRAININGS = ("rows", "replicates", "tries", "conditions", "jobs")
 """Parameters of the command that say how a comparison is to be."""
 
 CompareOption = Annotated[
@@ -55,6 +55,15 @@ TriesOption = Annotated[
     int,
     typer.Option(
         "--tries", metavar="N", min=1, max=3, help="With --compare: learning rates a row tries."
+    ),
+]
+JobsOption = Annotated[
+    int,
+    typer.Option(
+        "--jobs",
+        metavar="N",
+        min=1,
+        help="With --compare: trainings side by side, each in a process with one thread.",
     ),
 ]
 ConditionsOption = Annotated[
@@ -110,6 +119,7 @@ def run_compare(
     name: str | None,
     rows: str | None,
     tries: int,
+    jobs: int,
     as_json: bool,
     **said: Any,
 ) -> None:
@@ -121,6 +131,8 @@ def run_compare(
         As `--chip` and `--chips` have it.
     where : (str or None, Path or None)
         As `--board` and `--lab` have it.
+    jobs : int
+        Trainings side by side.
     said : Any
         The rest of a `CompareRequest`.
     """
@@ -130,6 +142,7 @@ def run_compare(
 
     need_extra()
     from rramhil.comparison import RATES, ROWS, CompareRequest
+    from rramhil.datasets import data_root
 
     chosen = tuple(row.name for row in ROWS) if rows is None else tuple(rows.split(","))
     request = CompareRequest(which=which, rows=chosen, rates=RATES[:tries], **said)
@@ -142,7 +155,8 @@ def run_compare(
         folder = lab.root / FOLDER / (_checked(name) if name else _name_of(board, sockets, request))
         replicates = _found(board, lab, sockets, request, task, splits, folder)
     # the board is free again: training takes hours, and only needs what its cells read
-    facts = compare_and_keep(request, task, splits, replicates, folder, final)
+    side_by_side = _SideBySide(request, folder, data_root(settings.lab), jobs)
+    facts = compare_and_keep(request, task, splits, replicates, folder, final, side_by_side)
     print_json(facts) if as_json else print_comparison(facts)
 
 
@@ -153,8 +167,14 @@ def compare_and_keep(
     replicates: Sequence[Replicate],
     folder: Path,
     final: Splits | None = None,
+    side_by_side: _SideBySide | None = None,
 ) -> dict[str, Any]:
     """Compare, with bars, and keep table and picture in the folder.
+
+    Parameters
+    ----------
+    side_by_side : _SideBySide, optional
+        Where trainings are to go on several at a time.
 
     Returns
     -------
@@ -165,7 +185,7 @@ def compare_and_keep(
     from rramhil.comparison import compare, draw_comparison
 
     with Bars() as bars:
-        watch = _Watch(bars)
+        watch = _Watch(bars, side_by_side)
         done = compare(
             request,
             task,
@@ -173,6 +193,7 @@ def compare_and_keep(
             replicates,
             folder,
             final=final,
+            ahead=watch.ahead,
             on_step=watch.step,
             on_epoch=watch.epoch,
         )
@@ -302,23 +323,48 @@ def _found(
     return begin(request, folder, find)
 
 
-@dataclass
-class _Watch:
-    """Draws a bar for each training, and says which ones were there already."""
+class _SideBySide(NamedTuple):
+    """Which trainings go on at a time, and of what."""
 
-    bars: Any
+    request: CompareRequest
+    folder: Path
+    root: Path
+    jobs: int
+
+
+class _Watch(NamedTuple):
+    """Draws a bar for each training, or one for those that go on side by side."""
+
+    bars: Bars
+    side_by_side: _SideBySide | None
+
+    def ahead(self, steps: Sequence[Step]) -> None:
+        from rramhil.comparison import train_side_by_side
+
+        how = self.side_by_side
+        if how is None or how.jobs == 1 or not steps:
+            return
+        self.bars.phase(f"{len(steps)} trainings, {how.jobs} at a time", len(steps), "trainings")
+
+        def tell(step: Step) -> None:
+            self.bars.advance(1, 0)
+            self.bars.say(_told(step))
+
+        train_side_by_side(how.request, how.folder, how.root, steps, jobs=how.jobs, on_done=tell)
 
     def step(self, step: Step) -> None:
-        what = f"{step.kind}, replicate {step.replicate + 1}, rate {step.rate:g}"
-        if step.condition is not None:
-            what += f", {step.condition.kind} {step.condition.level:g}"
-        if step.is_final:
-            what += ", on all training data"
         if not step.is_kept:
-            self.bars.phase(what, step.epochs, "epochs")
+            self.bars.phase(_told(step), step.epochs, "epochs")
 
     def epoch(self, record: EpochRecord) -> None:
         self.bars.advance(1, 0)
+
+
+def _told(step: Step) -> str:
+    what = f"{step.kind}, replicate {step.replicate + 1}, rate {step.rate:g}"
+    if step.condition is not None:
+        what += f", {step.condition.kind} {step.condition.level:g}"
+    return what + ", on all training data" * step.is_final
 
 
 def _name_of(board: Board, sockets: tuple[int, ...], request: CompareRequest) -> str:

@@ -9,6 +9,7 @@ import typer
 from rramhil.cli._compare import (
     CompareOption,
     ConditionsOption,
+    JobsOption,
     ReplicatesOption,
     RowsOption,
     TriesOption,
@@ -114,6 +115,7 @@ def train(
     replicates: ReplicatesOption = 3,
     tries: TriesOption = 2,
     conditions: ConditionsOption = False,
+    jobs: JobsOption = 1,
     board: BoardOption = None,
     lab: LabOption = None,
     as_json: JsonOption = False,
@@ -143,6 +145,7 @@ def train(
             name=run,
             rows=rows,
             tries=tries,
+            jobs=jobs,
             as_json=as_json,
             epochs=epochs,
             density=density,

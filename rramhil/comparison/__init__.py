@@ -7,6 +7,7 @@ as its map says, and masks as a simulated chip ages. Prints nothing.
     rows        the ways to get weights; one training, one measurement
     conditions  read noise, stuck and unformed cells
     request     what is asked for
+    ahead       trainings side by side, in processes of their own
     work        each training and measurement once, as the folder has them
     comparing   all rows on all replicates: the table
     picture     the table as a picture
@@ -14,6 +15,7 @@ as its map says, and masks as a simulated chip ages. Prints nothing.
 """
 
 from rramhil.comparison.ageing import AgeingStudy, AgePoint
+from rramhil.comparison.ahead import train_side_by_side
 from rramhil.comparison.comparing import Comparison, RowResult, begin, compare
 from rramhil.comparison.picture import draw_comparison
 from rramhil.comparison.replicates import Replicate, replicates_of
@@ -37,4 +39,5 @@ __all__ = [
     "compare",
     "draw_comparison",
     "replicates_of",
+    "train_side_by_side",
 ]

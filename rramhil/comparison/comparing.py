@@ -13,7 +13,7 @@ those of the first replicate, and what is measured was trained once more on all 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean
@@ -23,7 +23,7 @@ import numpy as np
 
 from rramhil._atomic import write_whole
 from rramhil.comparison.conditions import DRAWS, KNOWN, UNKNOWN, ConditionResult
-from rramhil.comparison.replicates import Replicate
+from rramhil.comparison.replicates import Replicate, kept_replicates, replicate_paths
 from rramhil.comparison.request import CompareRequest, Step
 from rramhil.comparison.rows import COMPARATOR, Measured, Row, Trained
 from rramhil.comparison.work import Work
@@ -151,21 +151,21 @@ def begin(
         The folder is of another comparison; or it was begun before placements were kept, what is
         asked for needs them, and the chips have other maps by now.
     """
-    said = request.identity
+    said, paths = request.identity, replicate_paths(folder, request.replicates)
     if (folder / _REQUEST).is_file():
         if json.loads((folder / _REQUEST).read_text(encoding="utf-8")) != said:
             raise RunError(
                 f"{folder} was begun with other settings.", "Choose another name with --run."
             )
-        kept = tuple(Replicate.load(path) for path in _replicate_paths(request, folder))
+        kept = kept_replicates(folder, request.replicates)
         if request.needs_placement and any(each.placement is None for each in kept):
             kept = _placed_again(kept, find(), folder)
-            for replicate, path in zip(kept, _replicate_paths(request, folder), strict=True):
+            for replicate, path in zip(kept, paths, strict=True):
                 replicate.save_placement(path)
         return kept
     replicates = tuple(find())
     folder.mkdir(parents=True, exist_ok=True)
-    for replicate, path in zip(replicates, _replicate_paths(request, folder), strict=True):
+    for replicate, path in zip(replicates, paths, strict=True):
         replicate.save(path)
     write_whole(folder / _REQUEST, json.dumps(said, indent=2).encode())
     return replicates
@@ -179,6 +179,7 @@ def compare(
     folder: Path,
     *,
     final: Splits | None = None,
+    ahead: Callable[[Sequence[Step]], None] = lambda steps: None,
     on_step: Callable[[Step], None] = lambda step: None,
     on_epoch: Callable[[EpochRecord], None] = lambda record: None,
 ) -> Comparison:
@@ -192,6 +193,9 @@ def compare(
         Of this comparison; what it has is not done again.
     final : Splits, optional
         As `final_splits` gives them, to train on once more; goes with `request.final`.
+    ahead : callable
+        Told what is to be trained next and is not there; it may train that, in any order, into the
+        folder.
     on_step, on_epoch : callable
         Told before each training, and after each of its epochs.
 
@@ -204,11 +208,12 @@ def compare(
         raise ValueError("data to train on at last go with a request for that")
     work = Work(request, task, splits, tuple(replicates), folder, on_step, on_epoch, final)
     kinds = dict.fromkeys(row.training for row in request.chosen)
+    numbers = range(len(replicates))
+    ahead(_missing(work.chooses(kind, 0, rate) for kind in kinds for rate in request.rates))
     rates = {kind: work.search(kind) for kind in kinds}
+    ahead(_missing(work.counts(kind, n, rates[kind]) for kind in kinds for n in numbers))
     trained = {
-        kind: tuple(
-            work.that_counts(kind, number, rates[kind]) for number in range(len(replicates))
-        )
+        kind: tuple(work.that_counts(kind, number, rates[kind]) for number in numbers)
         for kind in kinds
     }
     measured = {row.name: work.measured(row, trained[row.training]) for row in request.chosen}
@@ -233,7 +238,9 @@ def compare(
         chips=tuple(replicate.chips for replicate in replicates),
         maps=tuple(replicate.maps for replicate in replicates),
         rows=rows,
-        conditions=tuple(_conditions(work, rates, trained, measured)) if request.conditions else (),
+        conditions=(
+            tuple(_conditions(work, rates, trained, measured, ahead)) if request.conditions else ()
+        ),
         software=software_version(),
     )
     write_whole(folder / _RESULT, (json.dumps(done.as_dict(), indent=2) + "\n").encode())
@@ -245,21 +252,28 @@ def _conditions(
     rates: Mapping[str, float],
     trained: Mapping[str, Sequence[Trained]],
     measured: Mapping[str, Sequence[Mapping[str, Measured]]],
+    ahead: Callable[[Sequence[Step]], None],
 ) -> Iterator[ConditionResult]:
     """Measure every row of masks on its own chip under every condition."""
-    for row in work.request.chosen:
-        if not _is_on_own_chip(row, trained):
-            continue
+    rows = [row for row in work.request.chosen if _is_on_own_chip(row, trained)]
+    kinds = [row.training for row in rows if row.on == "own"]
+    numbers = range(len(work.replicates))
+    ahead(
+        _missing(
+            work.counts(kind, number, rates[kind], condition)
+            for kind in kinds
+            for condition in KNOWN
+            for number in numbers
+        )
+    )
+    for row in rows:
         sound = [each["test"] for each in measured[row.name]]
         knowing = KNOWN if row.on == "own" else ()
         for condition in (*UNKNOWN, *knowing):
             masks, draws = trained[row.training], DRAWS
             if condition.is_known:
                 kind, draws = row.training, 1
-                masks = [
-                    work.that_counts(kind, number, rates[kind], condition)
-                    for number in range(len(work.replicates))
-                ]
+                masks = [work.that_counts(kind, n, rates[kind], condition) for n in numbers]
             found = work.under(row, masks, condition, draws)
             yield ConditionResult(
                 row=row.name,
@@ -269,6 +283,10 @@ def _conditions(
                 change=_difference(found, "test", sound),
                 reestimated_change=_difference(found, "reestimated", sound),
             )
+
+
+def _missing(steps: Iterable[Step]) -> list[Step]:
+    return [step for step in dict.fromkeys(steps) if not step.is_kept]
 
 
 def _is_on_own_chip(row: Row, trained: Mapping[str, Sequence[Trained]]) -> bool:
@@ -337,7 +355,3 @@ def _placed_again(
     return tuple(
         replace(one, placement=other.placement) for one, other in zip(kept, found, strict=True)
     )
-
-
-def _replicate_paths(request: CompareRequest, folder: Path) -> list[Path]:
-    return [folder / f"replicate-{number}.npz" for number in range(request.replicates)]

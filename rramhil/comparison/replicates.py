@@ -97,6 +97,22 @@ class Replicate:
         )
 
 
+def kept_replicates(folder: Path, count: int) -> tuple[Replicate, ...]:
+    """Read the replicates that a comparison's folder keeps.
+
+    Raises
+    ------
+    RunError, PlacementError
+        One is damaged.
+    """
+    return tuple(Replicate.load(path) for path in replicate_paths(folder, count))
+
+
+def replicate_paths(folder: Path, count: int) -> list[Path]:
+    """Where a comparison's folder keeps them."""
+    return [folder / f"replicate-{number}.npz" for number in range(count)]
+
+
 def replicates_of(
     board: Board,
     lab: Lab,

@@ -41,37 +41,35 @@ class Work(NamedTuple):
     on_epoch: Callable[[EpochRecord], None]
     final: Splits | None = None
 
+    def chooses(
+        self, kind: str, number: int, rate: float, condition: Condition | None = None
+    ) -> Step:
+        """The training whose epoch validation data choose, on cells under a condition if any."""
+        epochs = self.request.epochs or self.task.epochs
+        return self._looked_up(Step(kind, number, rate, False, epochs, condition))
+
+    def counts(
+        self, kind: str, number: int, rate: float, condition: Condition | None = None
+    ) -> Step:
+        """The training that a row is measured on: on all training data where that is asked for.
+
+        What chose its epochs is trained if it is not there.
+        """
+        if self.final is None:
+            return self.chooses(kind, number, rate, condition)
+        epochs = self.trained(self.chooses(kind, 0, rate)).best_epoch
+        step = Step(kind, number, rate, False, epochs, condition, is_final=True)
+        return self._looked_up(step)
+
     def search(self, kind: str) -> float:
         """Learning rate with the best validation metric on the first replicate."""
-        rates = self.request.rates
-        return max(rates, key=lambda rate: self.training(kind, 0, rate).validation or 0.0)
+        found = {rate: self.trained(self.chooses(kind, 0, rate)) for rate in self.request.rates}
+        return max(found, key=lambda rate: found[rate].validation or 0.0)
 
-    def training(
-        self, kind: str, number: int, rate: float, condition: Condition | None = None
-    ) -> Trained:
-        """Train, on cells under a condition if there is one, or take what is there.
-
-        Validation data choose the epoch.
-        """
-        epochs = self.request.epochs or self.task.epochs
-        path = self.folder / f"training-{kind}-{number}-{rate:g}{_under_name(condition)}.npz"
-        return self._trained(path, Step(kind, number, rate, path.is_file(), epochs, condition))
-
-    def that_counts(
-        self, kind: str, number: int, rate: float, condition: Condition | None = None
-    ) -> Trained:
-        """Train as a row is measured: on all training data where that is asked for."""
-        if self.final is None:
-            return self.training(kind, number, rate, condition)
-        chosen = self.training(kind, 0, rate)
-        name = f"final-{kind}-{number}-{rate:g}-{chosen.best_epoch}{_under_name(condition)}.npz"
-        path = self.folder / name
-        is_kept = path.is_file()
-        step = Step(kind, number, rate, is_kept, chosen.best_epoch, condition, is_final=True)
-        return self._trained(path, step)._replace(validation=chosen.validation)
-
-    def _trained(self, path: Path, step: Step) -> Trained:
+    def trained(self, step: Step) -> Trained:
+        """Train, or take what is there."""
         self.on_step(step)
+        path = self._path(step)
         if step.is_kept:
             return load_trained(path)
         replicate = self.replicates[step.replicate]
@@ -95,6 +93,17 @@ class Work(NamedTuple):
         )
         save_trained(trained, path)
         return trained
+
+    def that_counts(
+        self, kind: str, number: int, rate: float, condition: Condition | None = None
+    ) -> Trained:
+        """What a row is measured on, with the validation metric of what chose its epochs."""
+        step = self.counts(kind, number, rate, condition)
+        trained = self.trained(step)
+        if not step.is_final:
+            return trained
+        chosen = self.trained(self.chooses(kind, 0, rate))
+        return trained._replace(validation=chosen.validation)
 
     def measured(self, row: Row, trained: Sequence[Trained]) -> list[dict[str, Measured]]:
         """Measure a row on every replicate, or take what is there."""
@@ -158,6 +167,14 @@ class Work(NamedTuple):
         return tested | {
             "validation": measure(network, trained, weights, self.task, self.splits.validation)
         }
+
+    def _looked_up(self, step: Step) -> Step:
+        return step._replace(is_kept=self._path(step).is_file())
+
+    def _path(self, step: Step) -> Path:
+        name = f"{step.kind}-{step.replicate}-{step.rate:g}"
+        name = f"final-{name}-{step.epochs}" if step.is_final else f"training-{name}"
+        return self.folder / f"{name}{_under_name(step.condition)}.npz"
 
     @property
     def _data(self) -> Splits:
