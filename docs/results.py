@@ -16,6 +16,8 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from rramhil._units import readable
+
 HERE = Path(__file__).parent
 PAGE, RESULTS = HERE / "results.md", HERE / "results"
 _BLOCK = re.compile(r"(<!-- results: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -153,7 +155,7 @@ def on_chip(facts: Facts) -> str:
     samples = facts["samples"]
     host = facts["elsewhere"][0]
     lines = [
-        f"`rramhil infer {facts['task']} --samples {samples} --json`, {facts['gate']} gating:",
+        f"`rramhil infer {facts['task']} --json`, {facts['gate']} gating:",
         "",
         f"| test samples | {facts['metric']} on the chip, % | on the map | chip less map, points "
         "| same answer, % | pulses | board time a sample | energy a sample | "
@@ -162,9 +164,9 @@ def on_chip(facts: Facts) -> str:
         f"| {samples:,} | {100 * facts['value']:.2f} | {100 * facts['on_map_value']:.2f} "
         f"| {100 * (facts['value'] - facts['on_map_value']):+.2f} "
         f"| {100 * facts['agreement']:.2f} | {facts['pulses']} "
-        f"| {1e3 * facts['board_time_s'] / samples:.3g} ms "
-        f"| {1e3 * facts['energy_j'] / samples:.3g} mJ "
-        f"| {1e3 * host['time_s']:.2g} ms, {1e3 * host['energy_j']:.2g} mJ |",
+        f"| {readable(facts['board_time_s'] / samples, 's')} "
+        f"| {readable(facts['energy_j'] / samples, 'J')} "
+        f"| {readable(host['time_s'], 's')}, {readable(host['energy_j'], 'J')} |",
     ]
     return "\n".join(lines) + "\n"
 
