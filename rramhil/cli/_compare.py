@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
+from functools import partial
 from statistics import mean
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -155,7 +156,9 @@ def run_compare(
         folder = lab.root / FOLDER / (_checked(name) if name else _name_of(board, sockets, request))
         replicates = _found(board, lab, sockets, request, task, splits, folder)
     # the board is free again: training takes hours, and only needs what its cells read
-    side_by_side = _SideBySide(request, folder, data_root(settings.lab), jobs)
+    side_by_side = None
+    if jobs > 1:
+        side_by_side = _SideBySide(request, folder, data_root(settings.lab), jobs)
     facts = compare_and_keep(request, task, splits, replicates, folder, final, side_by_side)
     print_json(facts) if as_json else print_comparison(facts)
 
@@ -166,14 +169,14 @@ def compare_and_keep(
     splits: Splits,
     replicates: Sequence[Replicate],
     folder: Path,
-    final: Splits | None = None,
-    side_by_side: _SideBySide | None = None,
+    final: Splits | None,
+    side_by_side: _SideBySide | None,
 ) -> dict[str, Any]:
     """Compare, with bars, and keep table and picture in the folder.
 
     Parameters
     ----------
-    side_by_side : _SideBySide, optional
+    side_by_side : _SideBySide or None
         Where trainings are to go on several at a time.
 
     Returns
@@ -185,7 +188,8 @@ def compare_and_keep(
     from rramhil.comparison import compare, draw_comparison
 
     with Bars() as bars:
-        watch = _Watch(bars, side_by_side)
+        watch = _Watch(bars)
+        ahead = None if side_by_side is None else partial(watch.ahead, side_by_side)
         done = compare(
             request,
             task,
@@ -193,7 +197,7 @@ def compare_and_keep(
             replicates,
             folder,
             final=final,
-            ahead=watch.ahead,
+            ahead=ahead,
             on_step=watch.step,
             on_epoch=watch.epoch,
         )
@@ -336,13 +340,11 @@ class _Watch(NamedTuple):
     """Draws a bar for each training, or one for those that go on side by side."""
 
     bars: Bars
-    side_by_side: _SideBySide | None
 
-    def ahead(self, steps: Sequence[Step]) -> None:
+    def ahead(self, how: _SideBySide, steps: Sequence[Step]) -> None:
         from rramhil.comparison import train_side_by_side
 
-        how = self.side_by_side
-        if how is None or how.jobs == 1 or not steps:
+        if not steps:
             return
         self.bars.phase(f"{len(steps)} trainings, {how.jobs} at a time", len(steps), "trainings")
 

@@ -195,7 +195,7 @@ def train(
     unfinished = None
     if resume:
         refuse_new_name(context)
-        unfinished = _unfinished(settings.lab, context, request, name, chips, chip)
+        unfinished, request = _unfinished(settings.lab, context, request, name, chips, chip)
     facts = _trained(request, settings, unfinished, (chip, chips), run, tensorboard_folder)
     print_json(facts) if as_json else print_run(facts)
 
@@ -215,7 +215,7 @@ def _trained(
     from rramhil.flow import begin_training, resumed_training
 
     task, splits = load_task(request.which, settings.lab)
-    if (request if unfinished is None else unfinished.load()[0].request).final:
+    if request.final:
         splits = with_all_training_data(task, splits, settings.lab)
     with opened_lab(settings) as lab, controlled_board(settings) as board:
         if unfinished is None:
@@ -236,16 +236,17 @@ def _unfinished(
     name: str | None,
     chips: str | None,
     chip: int,
-) -> Checkpoint:
-    """Find the training to continue, and refuse options that contradict it."""
+) -> tuple[Checkpoint, TrainRequest]:
+    """Find the training to continue and what it was asked for; refuse what contradicts that."""
     from rramhil.cli._networks import parse_chips
     from rramhil.flow import find_unfinished
 
     any_chip = name is not None and not (was_given(context, "chip") or was_given(context, "chips"))
     sockets = None if any_chip else parse_chips(chips, chip, 1 << 16)
     checkpoint = find_unfinished(lab_root, request.which, sockets, name)
-    refuse_contradictions(context, request, checkpoint.load()[0].request, checkpoint.name)
-    return checkpoint
+    kept = checkpoint.load()[0].request
+    refuse_contradictions(context, request, kept, checkpoint.name)
+    return checkpoint, kept
 
 
 def new_checkpoint(lab: Lab, task: Task, name: str | None) -> Checkpoint:

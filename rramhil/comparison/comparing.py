@@ -32,6 +32,9 @@ from rramhil.lab import software_version
 from rramhil.pruning import EpochRecord, Interval, paired_difference
 from rramhil.tasks import Splits, Task
 
+Ahead = Callable[[Sequence[Step]], None]
+"""Trains what it is given, each once, in any order."""
+
 _REQUEST, _RESULT = "request.json", "comparison.json"
 
 
@@ -179,7 +182,7 @@ def compare(
     folder: Path,
     *,
     final: Splits | None = None,
-    ahead: Callable[[Sequence[Step]], None] = lambda steps: None,
+    ahead: Ahead | None = None,
     on_step: Callable[[Step], None] = lambda step: None,
     on_epoch: Callable[[EpochRecord], None] = lambda record: None,
 ) -> Comparison:
@@ -193,7 +196,7 @@ def compare(
         Of this comparison; what it has is not done again.
     final : Splits, optional
         As `final_splits` gives them, to train on once more; goes with `request.final`.
-    ahead : callable
+    ahead : callable, optional
         Told what is to be trained next and is not there; it may train that, in any order, into the
         folder.
     on_step, on_epoch : callable
@@ -209,9 +212,9 @@ def compare(
     work = Work(request, task, splits, tuple(replicates), folder, on_step, on_epoch, final)
     kinds = dict.fromkeys(row.training for row in request.chosen)
     numbers = range(len(replicates))
-    ahead(_missing(work.chooses(kind, 0, rate) for kind in kinds for rate in request.rates))
+    _train_ahead(ahead, (work.chooses(kind, 0, rate) for kind in kinds for rate in request.rates))
     rates = {kind: work.search(kind) for kind in kinds}
-    ahead(_missing(work.counts(kind, n, rates[kind]) for kind in kinds for n in numbers))
+    _train_ahead(ahead, (work.counts(kind, n, rates[kind]) for kind in kinds for n in numbers))
     trained = {
         kind: tuple(work.that_counts(kind, number, rates[kind]) for number in numbers)
         for kind in kinds
@@ -252,19 +255,20 @@ def _conditions(
     rates: Mapping[str, float],
     trained: Mapping[str, Sequence[Trained]],
     measured: Mapping[str, Sequence[Mapping[str, Measured]]],
-    ahead: Callable[[Sequence[Step]], None],
+    ahead: Ahead | None,
 ) -> Iterator[ConditionResult]:
     """Measure every row of masks on its own chip under every condition."""
     rows = [row for row in work.request.chosen if _is_on_own_chip(row, trained)]
     kinds = [row.training for row in rows if row.on == "own"]
     numbers = range(len(work.replicates))
-    ahead(
-        _missing(
+    _train_ahead(
+        ahead,
+        (
             work.counts(kind, number, rates[kind], condition)
             for kind in kinds
             for condition in KNOWN
             for number in numbers
-        )
+        ),
     )
     for row in rows:
         sound = [each["test"] for each in measured[row.name]]
@@ -285,8 +289,10 @@ def _conditions(
             )
 
 
-def _missing(steps: Iterable[Step]) -> list[Step]:
-    return [step for step in dict.fromkeys(steps) if not step.is_kept]
+def _train_ahead(ahead: Ahead | None, steps: Iterable[Step]) -> None:
+    """Let trainings that are not there be done, if somebody does them; else look nothing up."""
+    if ahead is not None:
+        ahead([step for step in dict.fromkeys(steps) if not step.is_kept])
 
 
 def _is_on_own_chip(row: Row, trained: Mapping[str, Sequence[Trained]]) -> bool:

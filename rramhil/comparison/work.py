@@ -57,9 +57,7 @@ class Work(NamedTuple):
         """
         if self.final is None:
             return self.chooses(kind, number, rate, condition)
-        epochs = self.trained(self.chooses(kind, 0, rate)).best_epoch
-        step = Step(kind, number, rate, False, epochs, condition, is_final=True)
-        return self._looked_up(step)
+        return self._last(kind, number, self._choice(kind, rate), rate, condition)
 
     def search(self, kind: str) -> float:
         """Learning rate with the best validation metric on the first replicate."""
@@ -98,11 +96,10 @@ class Work(NamedTuple):
         self, kind: str, number: int, rate: float, condition: Condition | None = None
     ) -> Trained:
         """What a row is measured on, with the validation metric of what chose its epochs."""
-        step = self.counts(kind, number, rate, condition)
-        trained = self.trained(step)
-        if not step.is_final:
-            return trained
-        chosen = self.trained(self.chooses(kind, 0, rate))
+        if self.final is None:
+            return self.trained(self.chooses(kind, number, rate, condition))
+        chosen = self._choice(kind, rate)
+        trained = self.trained(self._last(kind, number, chosen, rate, condition))
         return trained._replace(validation=chosen.validation)
 
     def measured(self, row: Row, trained: Sequence[Trained]) -> list[dict[str, Measured]]:
@@ -167,6 +164,16 @@ class Work(NamedTuple):
         return tested | {
             "validation": measure(network, trained, weights, self.task, self.splits.validation)
         }
+
+    def _choice(self, kind: str, rate: float) -> Trained:
+        """The training that chooses the epochs of the last ones."""
+        return self.trained(self.chooses(kind, 0, rate))
+
+    def _last(
+        self, kind: str, number: int, chosen: Trained, rate: float, condition: Condition | None
+    ) -> Step:
+        step = Step(kind, number, rate, False, chosen.best_epoch, condition, is_final=True)
+        return self._looked_up(step)
 
     def _looked_up(self, step: Step) -> Step:
         return step._replace(is_kept=self._path(step).is_file())

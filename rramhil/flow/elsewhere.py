@@ -8,12 +8,12 @@ is digital on either side, such as activations, is left out as it is for the chi
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
 
+from rramhil.flow._threads import torch_threads
 from rramhil.network import Int8, Matrix, MatrixRecord
 from rramhil.switching import energy_model
 
@@ -48,7 +48,8 @@ class Elsewhere(NamedTuple):
 def elsewhere(matrices: Sequence[Matrix | MatrixRecord]) -> tuple[Elsewhere, ...]:
     """Measure matrices on one core of this host, in tenths of a second, and reckon a GPU."""
     model = energy_model()
-    with _one_thread():
+    # products this small take longer in several threads, and never twice the same
+    with torch_threads(1):
         host_s = sum(_measured_s(each) for each in matrices)
     core_w = model.host["core_power_w"].value
     operations = 2 * sum(each.outputs * each.inputs * each.vectors for each in matrices)
@@ -70,18 +71,6 @@ def elsewhere(matrices: Sequence[Matrix | MatrixRecord]) -> tuple[Elsewhere, ...
             f"{gpu['power_w']:g} W; {gpu['used']:.0%} of the peak assumed",
         ),
     )
-
-
-@contextmanager
-def _one_thread() -> Generator[None]:
-    """Let torch compute in one thread: products this small take longer in several, and never twice
-    the same."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @torch.no_grad()

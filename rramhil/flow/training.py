@@ -7,14 +7,14 @@ of a training in the loop.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import torch
 
 from rramhil.driver import Description
 from rramhil.errors import UsageError
+from rramhil.flow._threads import torch_threads
 from rramhil.flow.chips import KnownChip
 from rramhil.flow.in_the_loop import Bench
 from rramhil.flow.requests import TrainRequest
@@ -126,7 +126,8 @@ def continue_run(
     if gate == "codebook":
         vectors = {each.name: each.vectors for each in network.matrices}
         gate = deal_steps(tile_rows(start.placement), vectors, request.steps or STEPS)
-    with _threads(start.threads):
+    # sums are in the order that so many threads add up in
+    with torch_threads(start.threads):
         result = fit(
             network,
             task,
@@ -217,17 +218,6 @@ def _run(
         metrics,
         [record.as_dict() for record in result.history],
     )
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """Let torch add up in the order that so many threads do."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _device(name: str) -> torch.device:

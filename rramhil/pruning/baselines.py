@@ -18,14 +18,11 @@ from torch import Tensor, nn
 
 from rramhil.network import Matrix, Network, Pairs
 from rramhil.network.layers import Product
+from rramhil.pruning.norms import batch_of
 from rramhil.pruning.reading import keep_variance
 from rramhil.pruning.supermask import SupermaskExecutor
 from rramhil.switching import Mask
 from rramhil.tasks import Examples
-
-_BATCH = 256
-_NUMBERS = 1 << 20
-"""Inputs that are looked at at once, at most: a few large images."""
 
 
 class FixedWeights:
@@ -138,6 +135,5 @@ def outputs_of(network: Network, examples: Examples) -> Tensor:
     """Outputs (N, ...) of a network over examples, on the processor, in evaluation mode."""
     network.eval()
     device = next(network.parameters()).device
-    numbers = max(1, examples.inputs[0].numel())
-    parts = examples.inputs.split(max(1, min(_BATCH, _NUMBERS // numbers)))
+    parts = examples.inputs.split(batch_of(examples.inputs))
     return torch.cat([network(part.to(device)).cpu() for part in parts])

@@ -56,11 +56,16 @@ def reestimate_batch_norm(network: Network, examples: Examples) -> None:
         network.eval()
 
 
+def batch_of(inputs: Tensor) -> int:
+    """How many of these inputs (N, ...) are looked at at once: fewer, where they are large."""
+    return max(1, min(_BATCH, _NUMBERS // max(1, inputs[0].numel())))
+
+
 def _batches(inputs: Tensor) -> tuple[Tensor, ...]:
     """Batches of one size, so that each weighs the same in the mean."""
     numbers = max(1, inputs[0].numel())
     most = min(_MOST_EXAMPLES, max(_BATCH // 2, _MOST_NUMBERS // numbers))
     # not the first ones: neighbours may be of one photograph, or of one speaker
     seen = inputs[:: -(-len(inputs) // most)]
-    size = max(1, min(_BATCH, _NUMBERS // numbers, len(seen)))
+    size = min(batch_of(inputs), len(seen))
     return seen[: len(seen) // size * size].split(size)

@@ -58,7 +58,7 @@ def test_the_table_is_the_same_with_all_that_there_is(tmp_path: Path, one_thread
             kept,
             folder,
             final=final,
-            ahead=(lambda steps: None) if jobs == 1 else aside,
+            ahead=None if jobs == 1 else aside,
             on_step=lambda step, here=here: here.extend([step.kind] * (not step.is_kept)),
         ).as_dict()
         for row in done["rows"]:

@@ -10,7 +10,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="pruning needs the extra `train`")
 
 
-from rramhil.network import Network, Pairs, TrainedWeights, convert  # noqa: E402
+from rramhil.network import Pairs, TrainedWeights  # noqa: E402
 from rramhil.pruning import (  # noqa: E402
     FrozenRandom,
     SupermaskExecutor,
@@ -21,42 +21,20 @@ from rramhil.pruning import (  # noqa: E402
     train,
 )
 from rramhil.switching import Mask  # noqa: E402
-from rramhil.tasks import Examples, Splits, load  # noqa: E402
-
-DIGITS = load("digits")
-
-
-def pairs_of(network: Network, seed: int = 0) -> dict[str, Pairs]:
-    random = torch.Generator().manual_seed(seed)
-    return {
-        each.name: Pairs(
-            *(12 + 2 * torch.randn(each.outputs, each.inputs, generator=random) for _ in range(2))
-        )
-        for each in network.matrices
-    }
-
-
-def network() -> Network:
-    torch.manual_seed(0)
-    return convert(DIGITS.model(), 4, example_input=torch.zeros(2, 1, 8, 8))
-
-
-def few() -> Splits:
-    splits = DIGITS.data(Path())
-    return Splits(*(Examples(*(tensor[:256] for tensor in part)) for part in splits))
+from tests.support.digits import DIGITS, digits_network, drawn_pairs, few_digits  # noqa: E402
 
 
 @pytest.mark.parametrize("trains_digital", [False, True])
 def test_only_the_read_out_of_a_frozen_network_is_trained(trains_digital: bool):
-    made = network()
-    pairs = pairs_of(made)
+    made = digits_network()
+    pairs = drawn_pairs(made)
     first, last = (each.name for each in made.matrices)
     executor = FrozenRandom(
         pairs, last, made.first_weights[last], trains_digital=trains_digital, noise=0.02
     )
     executor.prepare(made)
     before = {name: value.clone() for name, value in made.named_parameters()}
-    train(made, executor, DIGITS, few(), TrainSettings(1))
+    train(made, executor, DIGITS, few_digits(), TrainSettings(1))
     after = dict(made.named_parameters())
     changed = {name for name, value in before.items() if not torch.equal(value, after[name])}
     frozen, readout = made.matrices
@@ -68,8 +46,8 @@ def test_only_the_read_out_of_a_frozen_network_is_trained(trains_digital: bool):
 
 
 def test_a_frozen_network_keeps_the_variance_of_its_activations():
-    made = network()
-    pairs = pairs_of(made)
+    made = digits_network()
+    pairs = drawn_pairs(made)
     last = made.matrices[-1].name
     FrozenRandom(pairs, last, made.first_weights[last]).prepare(made)
     hidden, readout = made.products()
@@ -85,8 +63,8 @@ def test_masks_let_their_cells_through():
 
 
 def test_masked_weights_are_those_of_the_executor():
-    made = network()
-    pairs = pairs_of(made)
+    made = digits_network()
+    pairs = drawn_pairs(made)
     for gate in ("pair", "cell"):
         executor = SupermaskExecutor(pairs, gate, noise=0.02).eval()  # type: ignore[arg-type]
         masked = masked_weights(pairs, executor.masks())
@@ -95,8 +73,8 @@ def test_masked_weights_are_those_of_the_executor():
 
 
 def test_flat_pairs_know_the_mean_alone():
-    made = network()
-    pairs = pairs_of(made)
+    made = digits_network()
+    pairs = drawn_pairs(made)
     flat = flat_pairs(pairs)
     cells = np.concatenate([cell.numpy().ravel() for pair in pairs.values() for cell in pair])
     for name, pair in flat.items():
@@ -106,7 +84,7 @@ def test_flat_pairs_know_the_mean_alone():
 
 def test_outputs_do_not_depend_on_how_they_are_batched():
     splits = DIGITS.data(Path())
-    made = network().calibrate([splits.train.inputs[:100]]).freeze()
+    made = digits_network().calibrate([splits.train.inputs[:100]]).freeze()
     made.use(TrainedWeights(made.first_weights)).train()
     outputs = outputs_of(made, splits.test)
     assert outputs.shape == (540, 10)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -12,7 +11,7 @@ torch = pytest.importorskip("torch", reason="pruning needs the extra `train`")
 
 from torch import nn  # noqa: E402
 
-from rramhil.network import Network, Pairs, convert  # noqa: E402
+from rramhil.network import Network, convert  # noqa: E402
 from rramhil.pruning import (  # noqa: E402
     FixedWeights,
     SupermaskExecutor,
@@ -20,20 +19,10 @@ from rramhil.pruning import (  # noqa: E402
     reestimate_batch_norm,
     train,
 )
-from rramhil.tasks import Examples, Splits, load  # noqa: E402
+from rramhil.tasks import Examples  # noqa: E402
+from tests.support.digits import DIGITS, digits_network, drawn_pairs, few_digits  # noqa: E402
 
-DIGITS = load("digits")
 STATISTICS = {"running_mean", "running_var", "num_batches_tracked"}
-
-
-def network() -> Network:
-    torch.manual_seed(0)
-    return convert(DIGITS.model(), 4, example_input=torch.zeros(2, 1, 8, 8))
-
-
-def few() -> Splits:
-    splits = DIGITS.data(Path())
-    return Splits(*(Examples(*(tensor[:256] for tensor in part)) for part in splits))
 
 
 def norm_of(made: Network) -> nn.BatchNorm1d:
@@ -41,8 +30,8 @@ def norm_of(made: Network) -> nn.BatchNorm1d:
 
 
 def test_batch_norm_is_estimated_for_the_weights_in_use():
-    splits = few()
-    made = network()
+    splits = few_digits()
+    made = digits_network()
     made.calibrate([splits.train.inputs]).freeze().eval()
     norm = next(each for each in made.modules() if isinstance(each, nn.BatchNorm1d))
     weights = dict(made.first_weights)
@@ -82,16 +71,9 @@ def test_examples_are_looked_at_evenly_over_all():
 
 
 def test_what_the_trainer_validates_and_keeps_is_measured_for_the_masks_of_the_epoch():
-    splits = few()
-    made = network()
-    random = torch.Generator().manual_seed(1)
-    pairs = {
-        each.name: Pairs(
-            *(12 + 2 * torch.randn(each.outputs, each.inputs, generator=random) for _ in range(2))
-        )
-        for each in made.matrices
-    }
-    executor = SupermaskExecutor(pairs, "cell", noise=0.1)
+    splits = few_digits()
+    made = digits_network()
+    executor = SupermaskExecutor(drawn_pairs(made, 1), "cell", noise=0.1)
     executor.prepare(made)
     outcome = train(made, executor, replace(DIGITS, epochs=3), splits, TrainSettings(3))
     before = copy.deepcopy(made.state_dict())
