@@ -8,7 +8,7 @@
 
 The network learns from patches, drawn once by a fixed seed, turned and mirrored; validation and
 test have whole photographs. A last training has patches of those too that chose the epoch. Pixels
-outside the field of view have target -1: they are not counted.
+outside the field of view have target -1: they are learnt as background, and not counted.
 """
 
 from __future__ import annotations
@@ -84,10 +84,8 @@ class _Photographs(NamedTuple):
 
 
 def loss(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Mean cross entropy of the pixels in the field of view."""
-    return functional.binary_cross_entropy_with_logits(
-        outputs, targets.clamp(min=0), weight=(targets >= 0).float(), reduction="sum"
-    ) / (targets >= 0).sum().clamp(min=1)
+    """Mean cross entropy of all pixels; outside the field of view there are no vessels."""
+    return functional.binary_cross_entropy_with_logits(outputs, targets.clamp(min=0))
 
 
 def _examples(read: Retinas, halved: bool) -> Examples:
@@ -106,7 +104,7 @@ def _examples(read: Retinas, halved: bool) -> Examples:
         dim=(1, 2, 3), keepdim=True
     )
     inputs = (0.5 + contrast / (_SPREADS * variance.sqrt())).clamp(0, 1)
-    targets = (vessels > 0.5).float()
+    targets = (vessels >= 0.5).float()
     return Examples(_padded(inputs, inside, 0.5), _padded(targets, inside, _OUTSIDE))
 
 
@@ -168,10 +166,10 @@ def _vessels(name: str, photographs: _Photographs, **said: Any) -> Task:
 
 # photographs of 480 x 512 and 592 x 576 pixels, drawings of 96 x 96
 task = _vessels(
-    "retina-vessels", _Photographs(read_chase_db1, True, 128, 64), model=UNet, epochs=8, batch=8
+    "retina-vessels", _Photographs(read_chase_db1, True, 64, 256), model=UNet, epochs=6, batch=8
 )
 drive_task = _vessels(
-    "retina-vessels-drive", _Photographs(read_drive, False, 128, 64), model=UNet, epochs=8, batch=8
+    "retina-vessels-drive", _Photographs(read_drive, False, 64, 256), model=UNet, epochs=6, batch=8
 )
 phantom_task = _vessels(
     "retina-phantom",
