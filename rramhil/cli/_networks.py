@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from rramhil.driver import Board
     from rramhil.lab import Lab
+    from rramhil.network import Run
     from rramhil.programming import ProgramResult
     from rramhil.settings import Settings
     from rramhil.tasks import Splits, Task
@@ -187,6 +188,13 @@ def listed(sockets: Iterable[int]) -> str:
         else:
             runs.append((socket, socket))
     return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
+
+
+def adapt_hint(run: Run, name: str, where: str) -> str:
+    """How the masks of a run come onto other chips; empty for masks that do not."""
+    if run.config.gate == "pair":
+        return ""
+    return f"`rramhil mask adapt {name} {where}` puts its masks there."
 
 
 def elsewhere_facts(others: Iterable[dict[str, Any]]) -> list[tuple[str, str]]:

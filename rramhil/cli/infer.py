@@ -12,6 +12,7 @@ from rramhil.cli._networks import (
     ChipsOption,
     ForceOption,
     GateOption,
+    adapt_hint,
     listed,
 )
 from rramhil.cli._options import (
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rramhil.driver import Board
-    from rramhil.errors import NotFound
+    from rramhil.errors import MaskError, NotFound
     from rramhil.flow import Inference, Plan
     from rramhil.lab import Lab
     from rramhil.network import Run
@@ -68,6 +69,11 @@ class _Asked(NamedTuple):
         from rramhil.cli._networks import parse_chips
 
         return parse_chips(self.chips, self.chip, board.identity.chips)
+
+    @property
+    def where(self) -> str:
+        """The option that names the sockets."""
+        return f"--chip {self.chip}" if self.chips is None else f"--chips {self.chips}"
 
     def means(self, placement: Placement, sockets: tuple[int, ...]) -> bool:
         """Whether a run that is placed so is asked for."""
@@ -170,7 +176,7 @@ def _find(board: Board, lab: Lab, asked: _Asked) -> tuple[Path, Run] | None:
         The map that a run was trained on is damaged.
     """
     from rramhil.cli._output import note
-    from rramhil.errors import MaskError, RunError
+    from rramhil.errors import RunError
     from rramhil.flow import find_run, is_of_these_chips, newest_run, refuse_other_chips
 
     sockets = asked.sockets(board)
@@ -182,11 +188,7 @@ def _find(board: Board, lab: Lab, asked: _Asked) -> tuple[Path, Run] | None:
                 f"`rramhil infer {run.config.task} --run {asked.run}` runs it.",
             )
         if not asked.means(run.placement, sockets):
-            raise MaskError(
-                f"The run {path.name} is placed on chip {listed(run.placement.chips)}, its layers "
-                f"{'sharing' if run.placement.overlay else 'not sharing'} cells: that is not what "
-                "was asked for."
-            )
+            raise _elsewhere_placed(path.name, run, asked)
         refuse_other_chips(run, board, lab, force=asked.force)
         return path, run
     return newest_run(
@@ -200,6 +202,21 @@ def _find(board: Board, lab: Lab, asked: _Asked) -> tuple[Path, Run] | None:
     )
 
 
+def _elsewhere_placed(name: str, run: Run, asked: _Asked) -> MaskError:
+    from rramhil.errors import MaskError
+
+    if asked.overlay and not run.placement.overlay:
+        return MaskError(
+            f"The layers of the run {name} share no cells.",
+            "Leave out --overlay, or train with it.",
+        )
+    return MaskError(
+        f"The run {name} is placed on chip {listed(run.placement.chips)}, not on "
+        f"{asked.chip if asked.chips is None else asked.chips}.",
+        f"{adapt_hint(run, name, asked.where)} Its own are {listed(run.placement.chips)}.".strip(),
+    )
+
+
 def _is_another(task: str, asked: str) -> bool:
     """Whether two names are certainly of two tasks: one file can be named in several ways."""
     return task != asked and not (".py" in task and ".py" in asked)
@@ -208,13 +225,13 @@ def _is_another(task: str, asked: str) -> bool:
 def _no_run(board: Board, asked: _Asked) -> NotFound:
     from rramhil.errors import NotFound
 
-    where = f"--chip {asked.chip}" if asked.chips is None else f"--chips {asked.chips}"
     serials = [board.chip(number).serial for number in asked.sockets(board)]
     chips = f"chip {serials[0]}" if len(serials) == 1 else f"chips {serials[0]} to {serials[-1]}"
     return NotFound(
         f"There is no run of task {asked.task} that was trained on {chips}"
         f"{' with layers that share cells' if asked.overlay else ''}.",
-        f"`rramhil train {asked.task} {where}{' --overlay' if asked.overlay else ''}` makes one.",
+        f"`rramhil train {asked.task} {asked.where}{' --overlay' if asked.overlay else ''}` makes "
+        "one.",
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rramhil._units import readable
+from rramhil.cli import adapt as _adapt
 from rramhil.cli import pareto as _pareto
 from rramhil.cli._networks import (
     AllowDigitalOption,
@@ -17,6 +18,7 @@ from rramhil.cli._networks import (
     ForceOption,
     GateOption,
     OverlayOption,
+    adapt_hint,
     listed,
 )
 from rramhil.cli._options import (
@@ -40,6 +42,7 @@ app = new_app(
     "named by its folder, by its name in the lab, or by its task: the newest one of it."
 )
 
+app.command("adapt", epilog=_adapt.EPILOG)(_adapt.adapt)
 app.command("pareto", epilog=_pareto.EPILOG)(_pareto.pareto)
 
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run, or its task.")]
@@ -345,7 +348,8 @@ def _run_for(root: Path, which: str, chip: int | None) -> tuple[Path, Run]:
     if chip is not None and run.placement.chips != (chip,):
         raise MaskError(
             f"The run {path.name} is placed on chip {listed(run.placement.chips)}, not on {chip}.",
-            f"`rramhil train {run.config.task} --chip {chip}` trains one for it.",
+            f"{adapt_hint(run, path.name, f'--chip {chip}')} "
+            f"`rramhil train {run.config.task} --chip {chip}` trains one for it.".strip(),
         )
     return path, run
 

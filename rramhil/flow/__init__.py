@@ -15,10 +15,12 @@ nothing itself: whoever wants to watch passes a `Progress`. Needs the extra `tra
     elsewhere  what the same matrices take on other hardware
     trading    accuracy against steps, over several runs
     runs       the runs that a lab keeps
+    adapting   a run's masks put on other chips, without training
     inferring  a run on the chip, beside what map and software say
     resetting  masks pulsed into the cells, in place of gates
 """
 
+from rramhil.flow.adapting import AdaptedRun, adapt_run
 from rramhil.flow.checkpoints import Checkpoint, find_unfinished
 from rramhil.flow.chips import (
     KnownChip,
@@ -61,6 +63,7 @@ from rramhil.flow.training import STEPS, TrainedRun, continue_run, train_run
 
 __all__ = [
     "STEPS",
+    "AdaptedRun",
     "Applied",
     "Bench",
     "Checkpoint",
@@ -75,6 +78,7 @@ __all__ = [
     "TrainRequest",
     "TrainedRun",
     "Training",
+    "adapt_run",
     "apply_run",
     "begin_training",
     "chips_with_gains",

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from calibration import Gains
 from calibration.wires import effective_uS
 from rramhil.driver import Board, Description
-from rramhil.errors import MapFileError, NotFound
+from rramhil.errors import MapFileError, MaskError, NotFound
 from rramhil.inference import KnownCells, known_cells, lines_of
 from rramhil.lab import ConductanceMap, Lab, MapEntry
 from rramhil.network import Run
@@ -117,6 +117,9 @@ def refuse_other_chips(run: Run, board: Board, lab: Lab, *, force: bool = False)
     for number in run.placement.chips:
         board.chip(number)
     present = {} if force else _present_maps(run, board, lab)
+    for number, trained_on in run.masks.map_ids.items():
+        if not force and present.get(number) != trained_on:
+            raise _of_another_chip(lab, number, trained_on, board.chip(number).serial)
     run.masks.check(run.placement.id, present, force=force)
 
 
@@ -159,6 +162,18 @@ def _present_maps(run: Run, board: Board, lab: Lab) -> Mapping[int, str]:
         elif newest is not None:
             present[number] = newest.id
     return present
+
+
+def _of_another_chip(lab: Lab, number: int, map_id: str, serial: str) -> MaskError:
+    try:
+        theirs = f"chip {lab.maps.find(map_id).info.chip_serial}"
+    except NotFound:
+        theirs = f"map {map_id}, which the lab does not have"
+    return MaskError(
+        f"The masks were trained on {theirs}; in socket {number} sits chip {serial}.",
+        f"Train with --chip {number}, or let `rramhil mask adapt` put masks of cells there; "
+        "--force takes them as they are, with another accuracy.",
+    )
 
 
 def _is_of(lab: Lab, map_id: str, serial: str, number: int) -> bool:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from rramhil.driver import Description
@@ -23,8 +25,10 @@ from rramhil.flow.starts import Start, new_network, started
 from rramhil.inference import OnMap, cells_of, choose_ranges, converter_of, recorded_codes
 from rramhil.network import Network, Run, RunConfig, Share
 from rramhil.pruning import EpochRecord, FitResult, TrainSettings, TrainState, fit
-from rramhil.switching import MaskSet, deal_steps, tile_rows
+from rramhil.switching import Mask, MaskSet, Placement, deal_steps, tile_rows
 from rramhil.tasks import Splits, Task
+
+Float64Array = npt.NDArray[np.float64]
 
 _CALIBRATION_SAMPLES = 128
 
@@ -149,27 +153,40 @@ def continue_run(
     written: Mapping[int, ResetPruned] = {}
     if bench is not None and request.by == "reset" and request.in_the_loop is not None:
         written = bench.write(start, network, result.masks)
-    ranges = _ranges(start, network, task, splits, description, result)
+    ranges = ranges_on(
+        start.placement, result.masks, start.maps_uS, start.noise, network, splits, description
+    )
     return TrainedRun(
         _run(start, network, settings, result, ranges), result, network.chip_share, written
     )
 
 
-def _ranges(
-    start: Start,
+def ranges_on(
+    placement: Placement,
+    masks: Mapping[str, Mask],
+    maps_uS: Mapping[int, Float64Array],
+    noise: float,
     network: Network,
-    task: Task,
     splits: Splits,
     description: Description,
-    result: FitResult,
 ) -> dict[str, int]:
-    """The TIA range of each matrix."""
-    cells = cells_of(start.placement, result.masks, start.maps_uS, start.noise)
+    """Choose the TIA range of each matrix, by its name, on validation data.
+
+    Parameters
+    ----------
+    maps_uS : mapping of int to (R, C) float64
+        What the cells of each chip read as.
+    noise : float
+        Relative standard deviation of a read.
+    network : Network
+        In evaluation mode, with the state that it is to run with.
+    """
+    cells = cells_of(placement, masks, maps_uS, noise)
     converter = converter_of(description)
     on_map = OnMap(cells, converter, {each.name: 0 for each in network.matrices})
     inputs = splits.validation.inputs[:_CALIBRATION_SAMPLES]
     codes = recorded_codes(network, on_map, [inputs])
-    choices = choose_ranges(cells, codes, converter, task.bits)
+    choices = choose_ranges(cells, codes, converter, network.bits)
     return {name: choice.range_index for name, choice in choices.items()}
 
 
