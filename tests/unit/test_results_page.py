@@ -34,6 +34,23 @@ def test_every_file_of_results_is_on_the_page(results: ModuleType):
         assert f"<!-- results: {'ages' if kind == 'study' else kind}-{task} -->" in page
 
 
+def test_targets_are_held_where_the_files_say_so(
+    results: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(results, "RESULTS", tmp_path)
+    every = results.targets().splitlines()[2:]
+    assert all("not measured yet" in line for line in every)
+    tests = {"cell": 0.881, "trained": 0.89, "pair": 0.86, "frozen": 0.7}
+    rows = [{"name": name, "test": [value]} for name, value in tests.items()]
+    (tmp_path / "compare-fashion-mnist.json").write_text(
+        json.dumps({"rows": rows, "conditions": []})
+    )
+    told = results.targets().splitlines()[2:6]
+    ends = ("| 88.10 | yes |", "| -0.90 | **no** |", "| 86.00 | yes |", "| +18.10 | yes |")
+    for line, end in zip(told, ends, strict=True):
+        assert line.endswith(end)
+
+
 def test_a_figure_that_was_not_measured_is_said_to_be_missing(results: ModuleType):
     assert "Not measured yet" in results.block("compare-nothing")
 
