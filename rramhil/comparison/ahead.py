@@ -1,13 +1,12 @@
 """Trainings of a comparison side by side, each in a process of its own, with one thread.
 
-Owns: the processes. Each leaves a file in the comparison's folder, as a training in this process
-does; who compares takes it from there. Measures nothing.
+Owns: the processes, none of which outlives this one. Each leaves a file in the comparison's folder,
+as a training in this process does; who compares takes it from there. Measures nothing.
 """
 
 from __future__ import annotations
 
 import multiprocessing
-import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import torch
 
+from rramhil._workers import begin_worker
 from rramhil.comparison.replicates import kept_replicates
 from rramhil.comparison.request import CompareRequest, Step
 from rramhil.comparison.work import Work
@@ -51,7 +51,7 @@ def train_side_by_side(
     """
     # not forked: torch's threads do not survive that
     fresh = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(jobs, len(steps) or 1), fresh, _die_of_ctrl_c) as pool:
+    with ProcessPoolExecutor(min(jobs, len(steps) or 1), fresh, begin_worker) as pool:
         doing = {pool.submit(_train, request, folder, root, step): step for step in steps}
         try:
             for done in as_completed(doing):
@@ -67,11 +67,6 @@ def train_side_by_side(
                     "Give the command again with fewer --jobs: what was trained is kept.",
                 ) from error
             raise
-
-
-def _die_of_ctrl_c() -> None:
-    """At once and without a word: who started the processes has something to say about it."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _train(request: CompareRequest, folder: Path, root: Path, step: Step) -> None:

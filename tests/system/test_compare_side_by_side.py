@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch", reason="comparisons need the extra `train`"
 
 from rramhil.comparison import CompareRequest, begin, compare, train_side_by_side  # noqa: E402
 from rramhil.tasks import final_splits, load  # noqa: E402
-from tests.support.cli import Cli  # noqa: E402
+from tests.support.cli import TIMEOUT_S, Cli, line_of  # noqa: E402
 from tests.unit.test_comparison import replicates  # noqa: E402
 
 SHORT = ("--compare", "--replicates", "1", "--tries", "1", "--epochs", "1", "--jobs", "2")
@@ -25,6 +25,16 @@ from rramhil.tasks.digits import task
 
 if multiprocessing.current_process().name.startswith("Spawn"):
     os.kill(os.getpid(), signal.SIGKILL)
+"""
+SLEEPING_TASK = """
+import multiprocessing
+import time
+
+from rramhil.tasks.digits import task
+
+if multiprocessing.current_process().name.startswith("Spawn"):
+    print("working", flush=True)
+    time.sleep(120)
 """
 
 
@@ -90,3 +100,13 @@ def test_a_process_that_is_killed_is_told(cli: Cli) -> None:
     failed = cli("train", "killed.py:task", *SHORT, "--rows", "cell", code=2)
     assert "processes that trained side by side was killed" in failed.sentences
     assert "fewer --jobs" in failed.sentences
+
+
+@pytest.mark.slow
+def test_no_process_outlives_a_command_that_is_killed(cli: Cli) -> None:
+    (cli.folder / "sleeping.py").write_text(SLEEPING_TASK, encoding="utf-8")
+    with cli.start("train", "sleeping.py:task", *SHORT, "--rows", "cell,pair") as command:
+        assert line_of(command) == "working\n"
+        command.kill()
+        # every process has its stdout: this ends with the last
+        assert command.communicate(timeout=TIMEOUT_S / 2)[0] in ("", "working\n")
