@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rramhil.cli._files import writing
 from rramhil.errors import UsageError
 
 if TYPE_CHECKING:
@@ -195,7 +196,7 @@ def tensorboard(folder: Path | None, begun: int = 0) -> Generator[Callable[[Epoc
     Raises
     ------
     UsageError
-        TensorBoard is not installed.
+        TensorBoard is not installed, or the folder cannot be written.
     """
     if folder is None:
         yield lambda record: None
@@ -206,7 +207,8 @@ def tensorboard(folder: Path | None, begun: int = 0) -> Generator[Callable[[Epoc
         raise UsageError(
             "--tensorboard needs tensorboard, which is not installed.", "pip install tensorboard"
         ) from None
-    writer: Any = SummaryWriter(str(folder), purge_step=begun + 1)
+    with writing(folder):
+        writer: Any = SummaryWriter(str(folder), purge_step=begun + 1)
 
     def log(record: EpochRecord) -> None:
         for name, value in record.as_dict().items():

@@ -84,6 +84,7 @@ def plan(
     that has no run yet is priced with random masks (--gate, --density).
     """
     from rramhil.cli._boards import find_settings
+    from rramhil.cli._files import refuse_unwritable, writing
     from rramhil.cli._networks import need_extra, parse_gate, previewed
     from rramhil.cli._output import print_json
     from rramhil.cli._training import was_given
@@ -96,11 +97,7 @@ def plan(
             f"A density is above 0 and at most 1, not {density:g}.", "Write 0.5, or leave it."
         )
     settings = find_settings(board, lab)
-    if png is not None and not png.absolute().parent.is_dir():
-        raise UsageError(
-            f"{png} cannot be written: there is no folder {png.parent}.",
-            "Make it, or name another.",
-        )
+    refuse_unwritable(png)
     found = _run_or_none(settings.lab, run)
     if found is not None and (was_given(context, "density") or was_given(context, "gate")):
         raise UsageError(
@@ -120,7 +117,8 @@ def plan(
             allow_digital=allow_digital,
         )
     if png is not None:
-        _draw(made, png)
+        with writing(png):
+            made.placement.draw(png)
     others = _elsewhere(made)
     if as_json:
         print_json({**made.as_dict(), "elsewhere": others, "png": png})
@@ -418,14 +416,3 @@ def _elsewhere(plan: Plan) -> list[dict[str, Any]]:
     from rramhil.flow import elsewhere
 
     return [each.as_dict() for each in elsewhere(plan.matrices)]
-
-
-def _draw(plan: Plan, png: Path) -> None:
-    from rramhil.errors import UsageError
-
-    try:
-        plan.placement.draw(png)
-    except OSError as error:
-        raise UsageError(
-            f"{png} cannot be written: {error.strerror or error}.", "Name another file."
-        ) from error

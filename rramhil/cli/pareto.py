@@ -65,12 +65,14 @@ def pareto(
     is fired, and no run is kept: `train --gate codebook --steps N` keeps one.
     """
     from rramhil.cli._boards import controlled_board, find_settings, opened_lab
+    from rramhil.cli._files import refuse_unwritable
     from rramhil.cli._networks import load_task, need_extra, parse_chips
     from rramhil.cli._output import note, print_json
     from rramhil.cli._progress import Bars
 
     need_extra()
     budgets = parse_budgets(steps)
+    refuse_unwritable(png)
     from rramhil.flow import TrainedRun, TrainRequest, known_chips, trade_steps, train_run
     from rramhil.inference import measured_gains
 
@@ -108,7 +110,10 @@ def pareto(
                 on_epoch=lambda record: bars.advance(1, 0),
             )
 
-        trades = trade_steps(trained, budgets)
+        # said at once, so that an end before the table loses nothing
+        trades = trade_steps(trained, budgets, lambda trade: bars.say(_told(trade)))
+    if not as_json:
+        _print(trades, found.metric_name)
     if png is not None:
         _draw(trades, png, f"{task}, {epochs or found.epochs} epochs", found.metric_name)
     if as_json:
@@ -124,9 +129,7 @@ def pareto(
                 "png": png,
             }
         )
-        return
-    _print(trades, found.metric_name)
-    if png is not None:
+    elif png is not None:
         note(f"Picture: {png}")
 
 
@@ -175,11 +178,14 @@ def _print(trades: tuple[Trade, ...], metric: str) -> None:
     print_table(titles, rows)
 
 
+def _told(trade: Trade) -> str:
+    chosen = "" if trade.validation is None else f"{trade.validation:.2%} validation, "
+    return f"{trade.taken.ratio:.3f} x dense, {chosen}{trade.test:.2%} test"
+
+
 def _draw(trades: tuple[Trade, ...], png: Path, title: str, metric: str) -> None:
-    from rramhil.errors import UsageError
+    from rramhil.cli._files import writing
     from rramhil.flow import draw_trades
 
-    try:
+    with writing(png):
         draw_trades(trades, png, title, metric)
-    except OSError as error:
-        raise UsageError(f"{png} cannot be written: {error.strerror or error}.") from error

@@ -81,6 +81,9 @@ def read(
 
     began_s = time.perf_counter()
     settings = find_settings(board, lab)
+    if save:
+        with opened_lab(settings):
+            pass  # a series may take hours: who cannot keep it is told before
     with controlled_board(settings, record) as opened:
         socket = opened.chip(chip)
         what = _selection(opened, rows, cols, range_index)

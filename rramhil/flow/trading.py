@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from rramhil._atomic import replacing
 from rramhil.flow.training import TrainedRun
 from rramhil.network import Matrix, MatrixRecord, Run
 from rramhil.switching import Mask, Placement, compile_masks
@@ -131,4 +132,5 @@ def draw_trades(trades: Iterable[Trade], path: Path, title: str, metric: str) ->
     axes.set_ylabel(metric)
     axes.set_title(title, loc="left", fontsize=10)
     axes.legend(frameon=False)
-    figure.savefig(path, format="png", metadata={"Software": None})
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", metadata={"Software": None})

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rramhil._atomic import replacing
+
 if TYPE_CHECKING:
     from rramhil.switching.placement import Placement, Tile
 
@@ -55,7 +57,8 @@ def draw(placement: Placement, path: Path, title: str = "") -> None:
         ha="left",
         fontweight="bold",
     )
-    figure.savefig(path, format="png", metadata={"Software": None})
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", metadata={"Software": None})
 
 
 def _panels(placement: Placement) -> list[tuple[str, list[Tile]]]:

@@ -172,3 +172,13 @@ def test_a_mistake_in_the_command_line_is_told_as_json_too(cli: Cli) -> None:
 )
 def test_a_file_that_is_named_and_not_there(cli: Cli, arguments: tuple[str, ...]) -> None:
     check(cli(*arguments, "--json", code=3), "NotFound", "nowhere.toml")
+
+
+def test_a_lab_that_cannot_keep_a_reading_is_refused_before_it_is_taken(
+    cli: Cli, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    with served_board(tmp_path / "other") as address:
+        told = cli(*READ, "--save", "--board", address, "--lab", "file/lab", code=2)
+    assert told.stderr.startswith("rramhil: ")
+    assert "file/lab" in told.sentences

@@ -57,12 +57,23 @@ def test_the_table_has_a_row_for_each_budget_and_is_drawn(cli: Cli) -> None:
         "--png",
         "steps.png",
     )
-    trades = cli(*words, "--json").json["trades"]
+    told = cli(*words, "--json")
+    assert told.stderr.count("x dense") == 3
+    trades = told.json["trades"]
     assert [trade["budget"] for trade in trades] == [1, 2, None]
     assert all(trade["ratio"] <= trade["budget"] for trade in trades[:2])
     assert trades[2]["ratio"] > 4
     assert (cli.folder / "steps.png").read_bytes().startswith(b"\x89PNG")
     assert not [path for path in (cli.lab / "runs").glob("*") if "pareto" in path.name]
+
+
+def test_a_picture_that_cannot_be_written_is_refused_before_the_board_is_opened(cli: Cli) -> None:
+    told = cli(
+        *("mask", "pareto", "digits", "--steps", "1", "--epochs", "1", "--png", "nowhere/x.png"),
+        code=2,
+    )
+    assert told.stderr.startswith("rramhil: nowhere/x.png cannot be written: no such file")
+    assert "a folder that exists" in told.sentences
 
 
 @pytest.mark.parametrize(
