@@ -122,7 +122,7 @@ class LinkLost(RramhilError):
 
 
 class DownloadFailed(RramhilError):
-    """No address of a data set could be reached, or each connection broke."""
+    """No address of a data set could be reached, or none gave what was published."""
 
     exit_code = 8
 

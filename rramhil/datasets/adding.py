@@ -7,8 +7,7 @@ from pathlib import Path
 
 from rramhil._atomic import replacing, write_whole
 from rramhil.datasets.registry import DataSet
-from rramhil.datasets.trees import opened
-from rramhil.datasets.verify import matching
+from rramhil.datasets.verify import opened_as
 from rramhil.errors import DataError, UsageError
 
 
@@ -43,8 +42,7 @@ def add(wanted: DataSet, root: Path, source: Path) -> Path:
             f"{source} is a folder, and {wanted.name} is kept as an archive.",
             f"Name the archive, such as {wanted.stored}.",
         )
-    with opened(source) as tree:
-        found = matching(tree, wanted, source)
+    with opened_as(wanted, source) as found:
         contents = {} if is_archive else {name: found.read(name) for name in wanted.sha256}
     try:
         if is_archive:

@@ -14,14 +14,14 @@ from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
 from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 from filelock import FileLock, Timeout
 
 from rramhil._atomic import sync
 from rramhil.datasets.registry import DataSet, Download
-from rramhil.datasets.trees import opened
-from rramhil.datasets.verify import matching
+from rramhil.datasets.verify import opened_as
 from rramhil.errors import DataError, DownloadFailed, UsageError
 
 MIRROR = "RRAMHIL_DATA_MIRROR"
@@ -31,6 +31,7 @@ Tell = Callable[[str, int, int], None]
 """Told the name of a file, how many bytes of it there are, and about how many it has."""
 
 _CHUNK_BYTES = 1 << 18
+_SCHEMES = ("https", "http", "ftp", "file")
 _TIMEOUT_S = 30.0
 _PAUSES_S = (0.0, 1.0, 4.0)
 """Before each further try at one address."""
@@ -59,11 +60,11 @@ def fetch(
     Raises
     ------
     UsageError
-        If a user must bring the data set.
+        If a user must bring the data set, or the mirror is no address.
     DataError
-        If what arrived is not what was published, or cannot be written.
+        If it cannot be written, or another process is at it.
     DownloadFailed
-        If no address could be reached.
+        If no address could be reached, or gave what was published.
     """
     if not wanted.downloads:
         raise UsageError(f"The data set {wanted.name} cannot be fetched.", wanted.how_to_get)
@@ -71,11 +72,12 @@ def fetch(
     missing = [each for each in wanted.downloads if not _is_there(wanted, each, folder)]
     if not missing:
         return ()  # also where the folder may only be read
+    mirror = _mirror()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / ".fetching.lock", timeout=0):
             for each in missing:
-                _fetch_one(wanted, each, folder, tell)
+                _fetch_one(wanted, each, _addresses(wanted, each, mirror), folder, tell)
     except Timeout:
         raise DataError(f"Another process is fetching into {folder}.", "Wait for it.") from None
     except OSError as error:
@@ -97,10 +99,12 @@ def _is_there(wanted: DataSet, download: Download, folder: Path) -> bool:
     return True
 
 
-def _fetch_one(wanted: DataSet, download: Download, folder: Path, tell: Tell) -> None:
+def _fetch_one(
+    wanted: DataSet, download: Download, urls: tuple[str, ...], folder: Path, tell: Tell
+) -> None:
     partial = folder / f".{download.name}.partial"
     failures: dict[str, Exception] = {}
-    for url in _addresses(wanted, download):
+    for url in urls:
         for pause_s in (0.0, *_PAUSES_S):
             time.sleep(pause_s)
             is_resumed = partial.exists()
@@ -124,11 +128,25 @@ def _fetch_one(wanted: DataSet, download: Download, folder: Path, tell: Tell) ->
     raise _failed(wanted, download, failures)
 
 
-def _addresses(wanted: DataSet, download: Download) -> tuple[str, ...]:
-    mirror = os.environ.get(MIRROR, "")
+def _addresses(wanted: DataSet, download: Download, mirror: str) -> tuple[str, ...]:
     if mirror:
         return (f"{mirror.rstrip('/')}/{wanted.folder}/{download.name}",)
     return download.urls
+
+
+def _mirror() -> str:
+    """The address that is asked in place of the public ones; empty for those."""
+    said = os.environ.get(MIRROR, "")
+    try:
+        is_address = urlsplit(said).scheme in _SCHEMES
+    except ValueError:
+        is_address = False
+    if said and not is_address:
+        raise UsageError(
+            f"{MIRROR} is {said!r}, which is no address.",
+            "Write https://HOST/FOLDER, or unset it for the public addresses.",
+        )
+    return said
 
 
 def _receive(url: str, partial: Path, tell: Callable[[int], None]) -> None:
@@ -161,31 +179,26 @@ def _receive(url: str, partial: Path, tell: Callable[[int], None]) -> None:
 def _check(wanted: DataSet, download: Download, path: Path) -> None:
     """Refuse a file that is not what was published, or an archive of other files."""
     if download.sha256 is None:
-        with opened(path) as tree:
-            matching(tree, wanted, path)
-        return
+        with opened_as(wanted, path, download.name):
+            return
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if digest != download.sha256:
         raise DataError(f"its SHA-256 begins with {digest[:12]}, not {download.sha256[:12]}")
 
 
-def _failed(
-    wanted: DataSet, download: Download, failures: dict[str, Exception]
-) -> DataError | DownloadFailed:
+def _failed(wanted: DataSet, download: Download, failures: dict[str, Exception]) -> DownloadFailed:
     causes = "; ".join(f"{url}: {_cause(error)}" for url, error in failures.items())
-    sentence = f"{download.name} of the data set {wanted.name} was not downloaded: {causes}."
-    if any(isinstance(error, DataError) for error in failures.values()):
-        return DataError(sentence, "What arrived was not kept; try again later.")
+    damaged = any(isinstance(error, DataError) for error in failures.values())
+    again = "what arrived was not kept" if damaged else "it goes on where it stopped"
     return DownloadFailed(
-        sentence,
-        "Run it again: it goes on where it stopped. Or bring the files: `rramhil data add "
-        f"{wanted.name} PATH`.",
+        f"{download.name} of the data set {wanted.name} was not downloaded: {causes}.",
+        f"Run it again ({again}), or bring the files: `rramhil data add {wanted.name} PATH`.",
     )
 
 
 def _cause(error: Exception) -> str:
     if isinstance(error, DataError):
-        return f"not what was published, {error.sentence.rstrip('.')}"
+        return f"not what was published ({error.sentence.rstrip('.')})"
     said = str(error.reason) if isinstance(error, URLError) else str(error)
     return f"HTTP {error.code}" if isinstance(error, HTTPError) else said or type(error).__name__

@@ -6,6 +6,7 @@ unpacked to the disk, so names in an archive can do no harm.
 
 from __future__ import annotations
 
+import os
 import tarfile
 import zipfile
 import zlib
@@ -28,6 +29,9 @@ _DAMAGE = (
 _MAX_BYTES = 1 << 28
 """Of one file in an archive, inflated; every known one is below 64 MiB."""
 
+_MAX_FILES = 100_000
+"""In a folder, folders included, so that no search takes long; the largest known has 3,001."""
+
 
 class Tree(NamedTuple):
     """Names of files, with / between folders, and how to read one."""
@@ -42,38 +46,63 @@ class Tree(NamedTuple):
 
 
 @contextmanager
-def opened(path: Path) -> Generator[Tree]:
+def opened(path: Path, named: str, advice: str) -> Generator[Tree]:
     """Open a folder, a zip or a tar archive, compressed or not, for the body of a `with`.
 
     A link to a folder is not followed, and system files (names that begin with a dot or
     `__MACOSX`) are not seen.
+
+    Parameters
+    ----------
+    named : str
+        What it is called in errors.
+    advice : str
+        Their next step, where it is damaged.
 
     Raises
     ------
     NotFound
         If there is nothing at `path`.
     DataError
-        If it is no archive, or damaged; also in the body, when a file is read.
+        If it is no archive, or damaged; also in the body, when a file is read. If it is a folder
+        of too much to search.
     """
-    if not path.exists():
-        raise NotFound(f"There is no {path}.")
     try:
+        if not path.exists():
+            raise NotFound(f"There is no {named}.", "Name a folder, or a zip or tar archive.")
         if path.is_dir():
-            yield _folder(path)
+            yield _folder(path, named)
         elif zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
                 yield _zip(archive)
-        else:
+        elif tarfile.is_tarfile(path):
             with tarfile.open(path) as archive:
                 yield _tar(archive)
+        else:
+            raise DataError(
+                f"{named} cannot be read: it is damaged, or no folder, zip or tar archive.", advice
+            )
     except _DAMAGE as error:
+        why = isinstance(error, OSError) and error.strerror
         raise DataError(
-            f"{path} cannot be read: it is damaged, or no folder, zip or tar archive ({error})."
+            f"{named} cannot be read: {why or f'it is damaged ({error})'}.", advice
         ) from error
 
 
-def _folder(path: Path) -> Tree:
-    names = (file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file())
+def _folder(path: Path, named: str) -> Tree:
+    names: list[str] = []
+    seen = 0
+    for folder, below, files in os.walk(path):
+        below[:] = [name for name in below if not _is_system_file(name)]
+        seen += 1 + len(files)
+        if seen > _MAX_FILES:
+            raise DataError(
+                f"{named} has more than {_MAX_FILES:,} files and folders, too many to search.",
+                "Name the data set's folder, or put it into a folder of its own.",
+            )
+        found = [Path(folder, name) for name in files]
+        # os.path's: what one may not even look at is passed over, as a folder of it is
+        names += [file.relative_to(path).as_posix() for file in found if os.path.isfile(file)]
     return Tree(_seen(names), lambda name: (path / name).read_bytes())
 
 
@@ -100,7 +129,10 @@ def _tar(archive: tarfile.TarFile) -> Tree:
 
 def _check_size(name: str, size_bytes: int) -> None:
     if size_bytes > _MAX_BYTES:
-        raise DataError(f"{name} is said to hold {size_bytes:,} bytes; no known data is as large.")
+        raise DataError(
+            f"{name} is said to hold {size_bytes:,} bytes; no known data is as large.",
+            "Take an archive of the published files.",
+        )
 
 
 def _seen(names: Iterable[str]) -> tuple[str, ...]:

@@ -39,39 +39,52 @@ def verified(root: Path, name: str) -> Generator[Tree]:
     place = root / wanted.folder / wanted.stored
     if not (place.is_file() or (place.is_dir() and any(place.iterdir()))):
         raise NotFound(f"The data set {name} is not in {root}.", wanted.how_to_get)
-    with opened(place) as tree:
-        yield matching(tree, wanted, place)
+    with opened_as(wanted, place) as tree:
+        yield tree
 
 
-def matching(tree: Tree, wanted: DataSet, place: Path) -> Tree:
-    """Return the part of a tree that is a data set.
+@contextmanager
+def opened_as(wanted: DataSet, place: Path, named: str = "") -> Generator[Tree]:
+    """Open what is to be a data set for the body of a `with`, verified.
 
-    It may lie in folders of its own inside the tree, such as the one that an archive begins with.
+    It may lie in folders of its own, such as the one that an archive begins with.
 
     Parameters
     ----------
     place : Path
-        What is named in errors.
+        A folder, a zip or a tar archive.
+    named : str
+        What it is called in errors; else by its path.
 
     Raises
     ------
+    NotFound
+        If there is nothing at `place`.
     DataError
         If a file was changed, is missing or is one too many.
     """
-    found = tree.below(_prefix(tree, wanted, place))
+    named = named or str(place)
+    with opened(place, named, wanted.another_copy) as tree:
+        yield _matching(tree, wanted, named)
+
+
+def _matching(tree: Tree, wanted: DataSet, named: str) -> Tree:
+    """Return the part of a tree that is a data set."""
+    prefix = _prefix(tree, wanted, named)
+    found = tree.below(prefix)
     present = set(found.names)
     for name, digest in wanted.sha256.items():
         if name not in present:
-            raise _refused(wanted, place, f"{name} is missing")
+            raise _refused(wanted, named, f"{prefix}{name} is missing")
         if hashlib.sha256(found.read(name)).hexdigest() != digest:
-            raise _refused(wanted, place, f"{name} is not the published file")
+            raise _refused(wanted, named, f"{prefix}{name} is not the published file")
     for name in found.names:
         if name not in wanted.sha256 and any(fnmatchcase(name, each) for each in wanted.covers):
-            raise _refused(wanted, place, f"{name} does not belong to it")
+            raise _refused(wanted, named, f"{prefix}{name} does not belong to it")
     return found
 
 
-def _prefix(tree: Tree, wanted: DataSet, place: Path) -> str:
+def _prefix(tree: Tree, wanted: DataSet, named: str) -> str:
     """What stands before the names of most files of a data set."""
     begins: Counter[str] = Counter()
     for name in tree.names:
@@ -81,13 +94,10 @@ def _prefix(tree: Tree, wanted: DataSet, place: Path) -> str:
                 begins["".join(f"{part}/" for part in parts[:cut])] += 1
     if not begins:
         raise _refused(
-            wanted, place, f"it has none of its files, such as {next(iter(wanted.sha256))}"
+            wanted, named, f"it has none of its files, such as {next(iter(wanted.sha256))}"
         )
     return begins.most_common(1)[0][0]
 
 
-def _refused(wanted: DataSet, place: Path, why: str) -> DataError:
-    return DataError(
-        f"{place} is not the data set {wanted.name}: {why}.",
-        f"Take another copy: {wanted.how_to_get}",
-    )
+def _refused(wanted: DataSet, named: str, why: str) -> DataError:
+    return DataError(f"{named} is not the data set {wanted.name}: {why}.", wanted.another_copy)

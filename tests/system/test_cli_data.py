@@ -47,7 +47,7 @@ def test_a_task_without_its_data_names_the_command_that_brings_them(cli: Cli) ->
 def test_a_corrupt_download_is_refused_in_one_sentence(cli: Cli, server: FileServer) -> None:
     server.files[f"{FASHION}/train-images-idx3-ubyte.gz"] = gzip.compress(b"nothing")
     mirror = {"RRAMHIL_DATA_MIRROR": server.address}
-    told = cli("data", "fetch", "fashion-mnist", "--json", code=2, **mirror)
+    told = cli("data", "fetch", "fashion-mnist", "--json", code=8, **mirror)
     assert "train-images-idx3-ubyte.gz" in told.json["error"]["sentence"]
     assert "not what was published" in told.sentences
     assert "MIT" in told.stderr
@@ -61,7 +61,7 @@ def test_a_corrupt_download_is_refused_in_one_sentence(cli: Cli, server: FileSer
         (("fetch", "mnist"), 3, "There is no data set mnist"),
         (("fetch", "drive"), 2, "cannot be fetched"),
         (("fetch", "fsdd"), 8, "HTTP 404"),
-        (("add", "drive", "nowhere"), 3, "There is no nowhere"),
+        (("add", "drive", "nowhere"), 3, "There is no nowhere. Name a folder"),
         (("add", "drive", "."), 2, "none of its files"),
     ],
 )
@@ -102,3 +102,28 @@ def test_data_of_ones_own_are_taken_where_they_are_the_published_ones(
     (cli.folder / "changed.zip").write_bytes(changed)
     told = cli("data", "add", "chase-db1", "changed.zip", code=2)
     assert "changed.zip" in told.sentences
+
+
+def test_a_refusal_is_one_line_with_the_users_own_name_and_what_to_do(
+    cli: Cli, server: FileServer
+) -> None:
+    (cli.folder / "cut.zip").write_bytes(b"PK\3\4 cut")
+    server.files["chase_db1/CHASEDB1.zip"] = b"PK\3\4 cut"
+    added = cli("data", "add", "chase-db1", "cut.zip", code=2)
+    assert added.sentences == (
+        "rramhil: cut.zip cannot be read: it is damaged, or no folder, zip or tar archive. "
+        "Take another copy: `rramhil data fetch chase-db1` downloads it."
+    )
+    mirror = {"RRAMHIL_DATA_MIRROR": server.address}
+    fetched = cli("data", "fetch", "chase-db1", code=8, **mirror)
+    assert fetched.sentences.startswith("rramhil: CHASEDB1.zip of the data set chase-db1 was not")
+    assert "partial" not in fetched.sentences
+    (cli.folder / "test" / "mask").mkdir(parents=True)
+    (cli.folder / "test" / "mask" / "01_test_mask.gif").touch()
+    drive = cli("data", "add", "drive", ".", code=2)
+    assert drive.sentences.endswith(
+        "is missing. Take another copy from https://drive.grand-challenge.org/: "
+        "`rramhil data add drive PATH` verifies it."
+    )
+    nonsense = cli("data", "fetch", "fsdd", code=2, RRAMHIL_DATA_MIRROR="nonsense")
+    assert "RRAMHIL_DATA_MIRROR is 'nonsense'" in nonsense.sentences

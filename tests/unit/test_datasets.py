@@ -16,8 +16,7 @@ from rramhil.datasets.images import read_idx
 from rramhil.datasets.phantom import draw_vessels
 from rramhil.datasets.registry import DataSet
 from rramhil.datasets.retina import draw_phantom, read_chase_db1, read_drive
-from rramhil.datasets.trees import opened
-from rramhil.datasets.verify import matching, verified
+from rramhil.datasets.verify import opened_as, verified
 from rramhil.errors import DataError, NotFound
 
 FILES = {"a/one.txt": b"one", "a/two.txt": b"two"}
@@ -84,8 +83,7 @@ def pack(path: Path, files: dict[str, bytes]) -> Path:
 
 
 def test_files_are_found_wherever_they_begin(packed: Path) -> None:
-    with opened(packed) as tree:
-        found = matching(tree, WANTED, packed)
+    with opened_as(WANTED, packed) as found:
         assert {name: found.read(name) for name in found.names} == FILES
 
 
@@ -104,8 +102,8 @@ def test_one_file_changed_missing_or_surplus_is_refused_by_name(
 ) -> None:
     files = {name: each for name, each in (FILES | change).items() if each is not None}
     path = pack(tmp_path / f"packed.{kind}", files)
-    with pytest.raises(DataError, match=said) as caught, opened(path) as tree:
-        matching(tree, WANTED, path)
+    with pytest.raises(DataError, match=said) as caught, opened_as(WANTED, path):
+        pass
     assert str(path) in caught.value.sentence
     assert caught.value.exit_code == 2
 
@@ -113,8 +111,7 @@ def test_one_file_changed_missing_or_surplus_is_refused_by_name(
 def test_what_is_beside_the_data_and_system_files_do_no_harm(tmp_path: Path) -> None:
     more = {"README": b"", "a/.DS_Store": b"", "__MACOSX/top/a/one.txt": b"", "b/x.txt": b""}
     path = pack(tmp_path / "packed.zip", FILES | more)
-    with opened(path) as tree:
-        found = matching(tree, WANTED, path)
+    with opened_as(WANTED, path) as found:
         assert found.read("a/one.txt") == b"one"
 
 
@@ -123,8 +120,45 @@ def test_a_cut_archive_is_refused(kind: str, tmp_path: Path) -> None:
     random = np.random.default_rng(0).bytes(50_000)
     path = pack(tmp_path / f"packed.{kind}", {"a/one.txt": random})
     path.write_bytes(path.read_bytes()[:20_000])
-    with pytest.raises(DataError, match="damaged"), opened(path) as tree:
-        matching(tree, WANTED, path)
+    with pytest.raises(DataError, match="damaged") as caught, opened_as(WANTED, path):
+        pass
+    assert str(path) in caught.value.sentence
+    assert "\n" not in caught.value.sentence
+    assert caught.value.next_step == (
+        "Take another copy from here: `rramhil data add small PATH` verifies it."
+    )
+
+
+def test_a_file_that_is_not_the_published_one_is_told_with_the_folders_before_it(
+    tmp_path: Path,
+) -> None:
+    deep = tmp_path / "some" / "where"
+    pack(deep, FILES | {"a/two.txt": b"twO"})
+    with (
+        pytest.raises(DataError, match=r"some/where/top/a/two\.txt is not the published file"),
+        opened_as(WANTED, tmp_path),
+    ):
+        pass
+
+
+def test_a_folder_of_everything_is_not_searched_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rramhil.datasets.trees._MAX_FILES", 20)
+    pack(tmp_path / "more" / "small", FILES)
+    for number in range(12):
+        (tmp_path / f"{number}").mkdir()
+    with opened_as(WANTED, tmp_path) as tree:
+        assert len(tree.names) == len(FILES)
+    for number in range(15):
+        (tmp_path / "1" / f"{number}").touch()
+    with (
+        pytest.raises(DataError, match="more than 20 files and folders") as caught,
+        opened_as(WANTED, tmp_path),
+    ):
+        pass
+    assert str(tmp_path) in caught.value.sentence
+    assert "a folder of its own" in caught.value.next_step
 
 
 def test_idx_files_are_read_by_their_heads() -> None:

@@ -108,9 +108,10 @@ def test_a_wrong_beginning_is_thrown_away(left: bytes, server: FileServer, tmp_p
 
 def test_a_corrupt_file_is_refused_and_not_kept(server: FileServer, tmp_path: Path) -> None:
     server.files["one/data.bin"] = b"\0" + CONTENT[1:]
-    with pytest.raises(DataError, match="not what was published, its SHA-256 begins") as caught:
+    with pytest.raises(DownloadFailed, match=r"not what was published \(its SHA-256") as caught:
         fetch(wanted(f"{server.address}/one/data.bin"), tmp_path)
-    assert caught.value.exit_code == 2
+    assert caught.value.exit_code == 8
+    assert "`rramhil data add noise PATH`" in caught.value.next_step
     assert files_in(tmp_path) == set()
 
 
@@ -140,6 +141,18 @@ def test_a_mirror_takes_the_place_of_the_public_addresses(
     monkeypatch.setenv("RRAMHIL_DATA_MIRROR", server.address + "/")
     fetch(wanted("http://localhost:1/never"), tmp_path)
     assert server.asked == [("noise/data.bin", 0)]
+
+
+@pytest.mark.parametrize("mirror", ["nonsense", "gopher://here", "http://[here", "/a/folder"])
+def test_a_mirror_that_is_no_address_is_refused(
+    mirror: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RRAMHIL_DATA_MIRROR", mirror)
+    with pytest.raises(UsageError, match="RRAMHIL_DATA_MIRROR") as caught:
+        fetch(wanted("http://localhost:1/never"), tmp_path)
+    assert repr(mirror) in caught.value.sentence
+    assert "https://" in caught.value.next_step
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_damaged_file_is_fetched_again(server: FileServer, tmp_path: Path) -> None:
@@ -174,12 +187,14 @@ def test_an_archive_whose_bytes_vary_is_verified_by_what_is_in_it(
     server.files["packed.zip"] = zipped(data=CONTENT)
     fetch(noise, tmp_path)
     server.files["packed.zip"] = zipped(data=CONTENT[:-1])
-    with pytest.raises(DataError, match=r"data\.bin is not the published file"):
+    with pytest.raises(DownloadFailed, match=r"top/data\.bin is not the published file"):
         fetch(noise, tmp_path / "else")
     assert files_in(tmp_path / "else") == set()
     server.files["packed.zip"] = b"<html>please register</html>"
-    with pytest.raises(DataError, match="no folder, zip or tar archive"):
+    with pytest.raises(DownloadFailed, match=r"packed\.zip cannot be read: .* archive") as caught:
         fetch(noise, tmp_path / "else")
+    assert "partial" not in str(caught.value), "a file is told by its own name"
+    assert "\n" not in str(caught.value)
 
 
 def test_a_data_set_that_a_user_must_bring_is_not_fetched(tmp_path: Path) -> None:

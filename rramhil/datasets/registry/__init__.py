@@ -79,6 +79,16 @@ class DataSet(BaseModel):
             return f"`rramhil data fetch {self.name}` downloads it."
         return f"{self.note} `rramhil data add {self.name} PATH` takes and verifies it."
 
+    @property
+    def another_copy(self) -> str:
+        """What to do where it is damaged."""
+        if self.downloads:
+            return f"Take another copy: {self.how_to_get}"
+        return (
+            f"Take another copy from {self.source}: `rramhil data add {self.name} PATH` "
+            "verifies it."
+        )
+
 
 @cache
 def data_sets() -> Mapping[str, DataSet]:
