@@ -10,6 +10,7 @@ by hand.
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import re
@@ -18,7 +19,10 @@ from pathlib import Path
 from statistics import mean
 from typing import Any, NamedTuple
 
+from rramhil._atomic import write_whole
 from rramhil._units import readable
+from rramhil.cli._errors import Run, finish
+from rramhil.errors import UsageError
 
 HERE = Path(__file__).parent
 PAGE, RESULTS = HERE / "results.md", HERE / "results"
@@ -28,8 +32,17 @@ Facts = dict[str, Any]
 
 
 def main() -> None:
-    """Write the page."""
-    PAGE.write_text(filled(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    """Write the page; there are no arguments, but what is asked of this script is answered."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--debug", action="store_true", help="Show the traceback of an error.")
+    with finish(Run(debug=parser.parse_args().debug)):
+        write_page()
+
+
+def write_page() -> None:
+    """Write the tables into the page, whole."""
+    page = filled(PAGE.read_text(encoding="utf-8"))
+    write_whole(PAGE, page.encode())
 
 
 def filled(page: str) -> str:
@@ -42,6 +55,11 @@ def block(name: str) -> str:
     if name in _OF_ALL:
         return _OF_ALL[name]()
     kind, _, task = name.partition("-")
+    if kind not in _KINDS:
+        raise UsageError(
+            f"{PAGE.name} has a block {name}, of no known kind.",
+            f"Known are {', '.join((*_OF_ALL, *_KINDS))}.",
+        )
     files, draw = _KINDS[kind]
     names = [f"{file}-{task}" for file in files]
     found = next((name for name in names if _path(name).is_file()), None)
@@ -257,7 +275,13 @@ def _path(name: str) -> Path:
 
 
 def _read(name: str) -> Facts:
-    return json.loads(_path(name).read_text(encoding="utf-8"))
+    try:
+        return json.loads(_path(name).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UsageError(
+            f"{_path(name)} is damaged: {error}.",
+            "Make it anew with its command, which the head of docs/results.py names.",
+        ) from error
 
 
 def _row(task: str, name: str) -> Facts:

@@ -27,13 +27,16 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from rramhil._atomic import replacing, write_whole
+from rramhil.cli import _errors
 from rramhil.comparison import AgeingStudy, AgePoint, CompareRequest, begin, compare, replicates_of
+from rramhil.datasets import data_root
 from rramhil.driver import Board
 from rramhil.flow import TrainRequest, known_chips, new_network, train_run
 from rramhil.inference import measured_gains
 from rramhil.lab import Lab, software_version
 from rramhil.network import Run
 from rramhil.programming import program
+from rramhil.settings import resolve
 from rramhil.simulation import SimulatedBoardName, replace
 from rramhil.tasks import Examples, Splits, Task, load
 
@@ -50,24 +53,42 @@ _COLOURS = {"pair": "#c47a2c", "cell": "#35456c"}
 
 
 def main() -> None:
-    """Measure, write and draw."""
+    """Read the command line, and measure what it asks for."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("task", nargs="?", default="digits")
-    parser.add_argument("--data", type=Path, help="Folder of the data sets; digits needs none.")
+    parser.add_argument(
+        "task",
+        nargs="?",
+        default="digits",
+        metavar="TASK",
+        help="A built-in task, or my_task.py:task of one's own; else digits.",
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        metavar="FOLDER",
+        help="Folder of the data sets; else that of `rramhil data`.",
+    )
+    parser.add_argument("--debug", action="store_true", help="Show the traceback of an error.")
     asked = parser.parse_args()
-    task = load(asked.task)
+    with _errors.finish(_errors.Run(debug=asked.debug)):
+        measure(asked.task, asked.data)
+
+
+def measure(which: str, data: Path | None) -> None:
+    """Measure a task, on data of a folder or those of `rramhil data`; write and draw."""
+    task = load(which)
     began_s = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        splits = task.data(asked.data or Path(folder))
+        splits = task.data(data or data_root(resolve().lab))
         facts: dict[str, Any] = {
-            "command": f"python docs/study.py {asked.task}",
-            "task": asked.task,
+            "command": f"python docs/study.py {which}",
+            "task": which,
             "metric": task.metric_name,
             "epochs": task.epochs,
             "seed": SEED,
             "samples_on_chip": min(SAMPLES, len(splits.test.inputs)),
-            "ages": list(ages(asked.task, task, splits, Path(folder))),
-            "comparison": conditions(asked.task, task, splits, Path(folder)),
+            "ages": list(ages(which, task, splits, Path(folder))),
+            "comparison": conditions(which, task, splits, Path(folder)),
             "software": software_version(),
         }
     facts["seconds"] = round(time.perf_counter() - began_s)

@@ -9,6 +9,8 @@ from types import ModuleType
 
 import pytest
 
+from rramhil.errors import UsageError
+
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
@@ -53,6 +55,17 @@ def test_targets_are_held_where_the_files_say_so(
 
 def test_a_figure_that_was_not_measured_is_said_to_be_missing(results: ModuleType):
     assert "Not measured yet" in results.block("compare-nothing")
+
+
+def test_a_block_of_no_known_kind_and_a_damaged_file_are_refused(
+    results: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    with pytest.raises(UsageError, match="block nonsense-digits, of no known kind"):
+        results.block("nonsense-digits")
+    monkeypatch.setattr(results, "RESULTS", tmp_path)
+    (tmp_path / "compare-digits.json").write_text("{")
+    with pytest.raises(UsageError, match=r"compare-digits\.json is damaged"):
+        results.block("compare-digits")
 
 
 def test_a_file_says_how_it_was_made(results: ModuleType):
