@@ -54,7 +54,8 @@ def load(which: str) -> Task:
     if not file.endswith(".py"):
         raise NotFound(
             f"There is no task {which}.",
-            f"Known are {', '.join(KNOWN)}; one's own is named my_task.py:{_NAME}.",
+            f"Known are {', '.join(KNOWN)}; one's own is called by its file and what the file "
+            f"calls it, as my_task.py:{_NAME}, not by its `name`.",
         )
     return _from_file(Path(file), name or _NAME)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from rramhil.tasks import load
+from tests.support.cli import Cli
 
 PROJECT = Path(__file__).resolve().parents[2]
 EXAMPLES = sorted((PROJECT / "examples").glob("*.py"))
@@ -68,6 +70,43 @@ def test_the_unet_is_a_task_with_all_that_belongs_to_one(tmp_path: Path):
     assert task.metric(test.targets - 0.5, test.targets) == 1.0
     assert float(task.loss(20 * (test.targets - 0.5), test.targets)) < 0.01
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def own_task(tmp_path: Path) -> tuple[Cli, list[list[str]]]:
+    """A folder with the task of the page on networks, and the commands that the page gives it."""
+    pytest.importorskip("torch", reason="networks need the extra `train`")
+    page = (PROJECT / "docs" / "networks.md").read_text(encoding="utf-8")
+    _, _, text = page.partition("\n## A task of one's own\n")
+    (file,) = PYTHON_BLOCK.findall(text)
+    (tmp_path / "my_task.py").write_text(file, encoding="utf-8")
+    (commands,) = re.findall(r"^```sh\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    return Cli(tmp_path), [shlex.split(line, comments=True)[1:] for line in commands.splitlines()]
+
+
+def test_the_task_of_a_page_has_the_shapes_that_the_page_says(own_task, tmp_path: Path):
+    import torch
+
+    cli, _ = own_task
+    task = load(str(tmp_path / "my_task.py"))
+    splits, again = task.data(tmp_path), task.data(tmp_path)
+    for part, same in zip(splits, again, strict=True):
+        assert part.inputs.shape == (len(part.targets), 16)
+        assert (part.inputs.dtype, part.targets.dtype) == (torch.float32, torch.int64)
+        assert torch.equal(part.inputs, same.inputs)
+    refused = cli("infer", task.name, code=3)
+    assert "as my_task.py:task, not by its `name`" in refused.sentences
+
+
+@pytest.mark.slow
+def test_the_task_of_a_page_is_trained_planned_and_run_as_it_stands(own_task):
+    cli, commands = own_task
+    programmed, trained, planned, inferred = (cli(*line, "--json").json for line in commands)
+    assert programmed["chip"] == 0
+    assert trained["task"] == inferred["task"] == "my_task.py:task"
+    assert planned["total"]["gated"]["steps"] == trained["steps"]
+    assert (inferred["samples"], inferred["pulses"]) == (200, 0)
+    assert inferred["value"] > 0.8
 
 
 def test_every_example_is_tested_here():
