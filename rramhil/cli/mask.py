@@ -91,11 +91,10 @@ def plan(
     from rramhil.errors import UsageError
 
     need_extra()
+    from rramhil.flow import check_numbers
+
     parse_gate(gate)
-    if not 0 < density <= 1:
-        raise UsageError(
-            f"A density is above 0 and at most 1, not {density:g}.", "Write 0.5, or leave it."
-        )
+    check_numbers(density=density)
     settings = find_settings(board, lab)
     refuse_unwritable(png)
     found = _run_or_none(settings.lab, run)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from rramhil.comparison.conditions import Condition
 from rramhil.comparison.rows import COMPARATOR, ROWS, Row
 from rramhil.errors import UsageError
+from rramhil.flow import check_choices, check_numbers
 
 RATES = (0.01, 0.003, 0.03)
 """Learning rates of weights or scores in the order in which they are tried."""
@@ -63,12 +64,10 @@ class CompareRequest:
                 raise UsageError(
                     f"There is no row {name!r}.", f"Known are {', '.join(sorted(known))}."
                 )
-        if not 0 < self.density <= 1:
-            raise UsageError(f"A density is above 0 and at most 1, not {self.density:g}.")
         if not self.rates or min(self.rates) <= 0:
             raise UsageError("At least one learning rate above 0 is to be tried.")
-        if self.epochs is not None and self.epochs < 1:
-            raise UsageError(f"{self.epochs} epochs train nothing.")
+        check_numbers(epochs=self.epochs, density=self.density, seed=self.seed)
+        check_choices(device=self.device)
 
     @property
     def chosen(self) -> tuple[Row, ...]:

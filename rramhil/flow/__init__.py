@@ -4,6 +4,7 @@ The layer that puts the others together; the command line prints what it gives b
 nothing itself: whoever wants to watch passes a `Progress`. Needs the extra `train`.
 
     chips      what networks need to know of chips and their board
+    bounds     what the options of a training may be
     requests   what a training is asked for
     starts     what a training starts from, fixed before its first step
     training   a task and maps become a run
@@ -21,6 +22,7 @@ nothing itself: whoever wants to watch passes a `Progress`. Needs the extra `tra
 """
 
 from rramhil.flow.adapting import AdaptedRun, adapt_run
+from rramhil.flow.bounds import check_choices, check_numbers
 from rramhil.flow.checkpoints import Checkpoint, find_unfinished
 from rramhil.flow.chips import (
     KnownChip,
@@ -81,6 +83,8 @@ __all__ = [
     "adapt_run",
     "apply_run",
     "begin_training",
+    "check_choices",
+    "check_numbers",
     "chips_with_gains",
     "continue_run",
     "count_steps",

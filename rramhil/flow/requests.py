@@ -5,12 +5,12 @@ Owns: which options there are and which contradict each other. Does nothing.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 from rramhil.errors import UsageError
+from rramhil.flow.bounds import check_choices, check_numbers
 from rramhil.pruning import Economy
 from rramhil.switching import GateKind
 
@@ -90,26 +90,18 @@ class TrainRequest:
     final: bool = False
 
     def __post_init__(self) -> None:
-        if self.density is not None and not 0 < self.density <= 1:
-            raise UsageError(f"A density is above 0 and at most 1, not {self.density:g}.")
-        if self.epochs is not None and self.epochs < 1:
-            raise UsageError(f"{self.epochs} epochs train nothing.")
-        if not 0 < self.rate < math.inf:
-            raise UsageError(f"A learning rate is above 0, not {self.rate:g}.")
-        if not self.hysteresis >= 0:
-            raise UsageError(f"A hysteresis is 0 or more, not {self.hysteresis:g}.")
-        for name, allowed in _CHOICES.items():
-            if getattr(self, name) not in allowed:
-                raise UsageError(
-                    f"There is no {name} {getattr(self, name)!r}.",
-                    f"Write --{name} {' or '.join(allowed)}.",
-                )
-        for name in ("pulse_budget", "cell_pulses", "in_the_loop"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UsageError(f"--{name.replace('_', '-')} is 1 or more, not {value}.")
-        if self.steps is not None and not self.steps > 0:
-            raise UsageError(f"A budget of steps is above 0, not {self.steps:g}.")
+        check_numbers(
+            epochs=self.epochs,
+            density=self.density,
+            seed=self.seed,
+            rate=self.rate,
+            hysteresis=self.hysteresis,
+            steps=self.steps,
+            pulse_budget=self.pulse_budget,
+            cell_pulses=self.cell_pulses,
+            in_the_loop=self.in_the_loop,
+        )
+        check_choices(noise=self.noise, map=self.map, by=self.by, device=self.device)
         self._refuse_contradictions()
         self._refuse_for_codebooks()
 
@@ -154,11 +146,19 @@ class TrainRequest:
                 "Gates take no pulses, so there is nothing to save.", "Add --by reset, or leave it."
             )
         if self.by == "reset" and self.overlay:
-            raise UsageError("Layers that share cells cannot be pruned by RESET.")
+            raise UsageError(
+                "Layers that share cells cannot be pruned by RESET.",
+                "Leave --overlay, or --by reset.",
+            )
         if self.map == "flat" and self.gate == "pair":
             raise UsageError(
                 "A pair of two equal cells has no weight, so a flat map cannot be gated by pairs.",
                 "Write --gate cell.",
+            )
+        if self.map == "flat" and self.by == "reset":
+            raise UsageError(
+                "A flat map is for masks of any chip, and pulses write them into one.",
+                "Write --map own, or leave --by reset.",
             )
         if self.map == "flat" and (self.in_the_loop or self.noise in ("cells", "reads")):
             raise UsageError("A flat map has no cells to measure.", "Write --map own.")
@@ -175,11 +175,3 @@ class TrainRequest:
                 "A codebook is trained for gates, on the map as it is, with noise of its cells.",
                 "Leave --by, --in-the-loop and --noise, or write --gate cell.",
             )
-
-
-_CHOICES = {
-    "noise": ("map", "cells", "reads", "conversions"),
-    "map": ("own", "flat"),
-    "by": ("gate", "reset"),
-    "device": ("cpu", "cuda"),
-}
