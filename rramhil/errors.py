@@ -22,7 +22,9 @@ class RramhilError(Exception):
 
     def __init__(self, sentence: str, next_step: str = "") -> None:
         super().__init__(sentence)
-        self.sentence = sentence
+        # what it quotes of others may have several lines, and no full stop
+        line = " ".join(each.strip() for each in sentence.splitlines())
+        self.sentence = line if line.endswith((".", "!", "?")) else f"{line}."
         self.next_step = next_step
 
     def __str__(self) -> str:
