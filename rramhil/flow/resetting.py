@@ -140,8 +140,13 @@ def prune_by_reset(
     return done
 
 
-def refuse_what_is_not_reset(run: Run, lab: Lab, chips: Mapping[int, KnownChip]) -> None:
+def refuse_what_is_not_reset(name: str, run: Run, lab: Lab, chips: Mapping[int, KnownChip]) -> None:
     """Refuse chips whose newest map shows that RESET has not pruned them by a run's masks.
+
+    Parameters
+    ----------
+    name : str
+        Of the run, as `find_run` takes it.
 
     Raises
     ------
@@ -157,7 +162,7 @@ def refuse_what_is_not_reset(run: Run, lab: Lab, chips: Mapping[int, KnownChip])
             raise MaskError(
                 f"Of {int(cells.sum()):,} cells of chip {number} that the masks prune, {on:,} "
                 f"conduct by its newest map {chip.map_id}: they were not RESET.",
-                "`rramhil mask apply RUN --by reset` does that.",
+                f"`rramhil mask apply {name} --by reset` does that.",
             )
 
 

@@ -17,13 +17,13 @@ CELLS = 2 * (64 * 96 + 96 * 10)
 def test_what_is_pruned_is_reset_once_and_what_failed_again(tmp_path: Path) -> None:
     cli = Cli(tmp_path)
     cli("program", "--reads", "4")
-    cli("train", "digits", "--epochs", "1")
+    cli("train", "digits", "--epochs", "1", "--run", "small")
     foreseen = cli("mask", "apply", "digits", "--by", "reset", "--dry-run", "--json").json
     assert (foreseen["reset_pulses"], foreseen["set_pulses"]) == (CELLS // 2, 0)
     assert cli("sim", "inspect", "--json").json["reset_pulses"] == 0
     told = cli("infer", "digits", "--by", "reset", code=2).sentences
     assert "conduct by its newest map" in told
-    assert "mask apply RUN --by reset" in told
+    assert "mask apply small --by reset" in told
 
     done = cli("mask", "apply", "digits", "--by", "reset", "--json").json
     chip = done["chips"]["0"]

@@ -76,8 +76,8 @@ def test_gates_and_reset_of_the_same_masks_agree_within_the_measured_residual(tm
         gated = products(OnBoard(gates.deployment), matrices, codes)
         by_gates = infer(gates, run, network, task, examples, known(board, lab, gates))
         assert gates.pulses == 0
-        with pytest.raises(MaskError, match="they were not RESET"):
-            refuse_what_is_not_reset(run, lab, chips)
+        with pytest.raises(MaskError, match=r"were not RESET.*`rramhil mask apply a --by"):
+            refuse_what_is_not_reset("a", run, lab, chips)
 
         # by RESET, every gate open; the map is read again
         (done,) = prune_by_reset(board, lab, run, chips).values()
@@ -91,7 +91,7 @@ def test_gates_and_reset_of_the_same_masks_agree_within_the_measured_residual(tm
         (last,) = prune_by_reset(board, lab, run, known_chips(board, lab, (0,))).values()
         assert (last.reset_pulses, last.set_pulses, last.still_on) == (0, 0, 0)
         after = known_chips(board, lab, (0,))
-        refuse_what_is_not_reset(run, lab, after)
+        refuse_what_is_not_reset("a", run, lab, after)
         opened = apply_run(board, run, gated=False)
         dense = products(OnBoard(opened.deployment), matrices, codes)
         after = known(board, lab, opened)
