@@ -19,6 +19,7 @@ import numpy.typing as npt
 import torch
 
 from rramhil.driver import Description
+from rramhil.errors import ModelRefused
 from rramhil.flow.chips import KnownChip, geometry_of
 from rramhil.flow.requests import TrainRequest
 from rramhil.lab import ConductanceMap
@@ -156,12 +157,25 @@ def started(
 def new_network(
     task: Task, splits: Splits, *, seed: int = 0, allow_digital: bool = False
 ) -> Network:
-    """Make and convert a task's model; its first weights follow from the seed."""
+    """Make and convert a task's model; its first weights follow from the seed.
+
+    Raises
+    ------
+    ModelRefused
+        As of `convert`, or nothing of it would be on the chip.
+    """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = task.model()
     example = splits.train.inputs[:2]
-    return convert(model, task.bits, example_input=example, allow_digital=allow_digital)
+    network = convert(model, task.bits, example_input=example, allow_digital=allow_digital)
+    if not network.matrices:
+        raise ModelRefused(
+            f"The model of the {task.told} has no Linear, Conv2d, ConvTranspose2d or RNN: nothing "
+            "of it would be on the chip.",
+            "Give it a layer of these.",
+        )
+    return network
 
 
 def digest_of(which: str, splits: Splits, network: Network) -> str:

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from rramhil.errors import NotFound, TaskError
+from rramhil.tasks._own import blamed, told_of
 from rramhil.tasks._task import Task
 
 _BUILT_IN = {
@@ -68,17 +69,15 @@ def _from_file(path: Path, name: str) -> Task:
     module_name = f"_rramhil_task_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
     spec = importlib.util.spec_from_file_location(module_name, path)
     if spec is None or spec.loader is None:
-        raise TaskError(f"{path} cannot be read as a Python file.")
+        raise TaskError(f"{path} cannot be read as a Python file.", "Give it a name in .py.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[module_name] = module  # dataclasses and pickles in it look their module up
     try:
-        spec.loader.exec_module(module)
-    except Exception as error:  # a user's file may raise anything
+        with blamed(f"The task file {path}"):
+            spec.loader.exec_module(module)
+    except TaskError:
         del sys.modules[module_name]
-        raise TaskError(
-            f"The task file {path} ends with {type(error).__name__}: {error}",
-            "Run it with Python to see where.",
-        ) from error
+        raise
     if not hasattr(module, name):
         tasks = [key for key, value in vars(module).items() if isinstance(value, Task)]
         raise NotFound(
@@ -87,5 +86,8 @@ def _from_file(path: Path, name: str) -> Task:
         )
     found = getattr(module, name)
     if not isinstance(found, Task):
-        raise TaskError(f"{name} in {path} is a {type(found).__name__}, not a rramhil.tasks.Task.")
-    return found
+        raise TaskError(
+            f"{name} in {path} is no rramhil.tasks.Task, but of type {type(found).__name__}.",
+            "Name the task after the colon, as my_task.py:task.",
+        )
+    return told_of(found, path)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+_MANY = 1_000_000
 
 
 class Examples(NamedTuple):
@@ -60,6 +62,13 @@ class Task:
     undivided : callable, optional
         Takes the folder of data sets and gives all training data, for a last training with nothing
         held back; left out, those are the training and the validation part together.
+    file : Path, optional
+        Of one's own that it is from, as `load` sets it.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of its range.
     """
 
     name: str
@@ -73,6 +82,18 @@ class Task:
     batch: int = 64
     also: Mapping[str, Callable[[Tensor, Tensor], float]] = field(default_factory=dict, hash=False)
     undivided: Callable[[Path], Examples] | None = None
+    file: Path | None = None
+
+    def __post_init__(self) -> None:
+        for name, low, high in (("bits", 1, 8), ("epochs", 1, _MANY), ("batch", 2, _MANY)):
+            value: Any = getattr(self, name)
+            if not isinstance(value, int) or not low <= value <= high:
+                raise ValueError(f"{name} of {self.name} is {low} to {high}, not {value!r}")
+
+    @property
+    def told(self) -> str:
+        """What a sentence calls it."""
+        return f"task {self.name}" if self.file is None else f"task file {self.file}"
 
     def measured(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
         """Every metric by its name, the one that counts first."""

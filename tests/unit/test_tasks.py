@@ -88,7 +88,7 @@ def test_a_users_own_task_is_loaded_from_its_file(tmp_path: Path):
     with pytest.raises(NotFound, match="has no nothing") as caught:
         load(f"{path}:nothing")
     assert "task" in caught.value.next_step
-    with pytest.raises(TaskError, match="is a int"):
+    with pytest.raises(TaskError, match=r"is no rramhil.tasks.Task, but of type int"):
         load(f"{path}:number")
 
 

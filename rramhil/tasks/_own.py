@@ -1,0 +1,99 @@
+"""A user's own task: whatever its functions do, what is said of it names its file.
+
+Owns: what the functions of a task may give, and the sentences about those that give or raise
+something else. Changes nothing that they give.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rramhil.errors import RramhilError, TaskError
+from rramhil.tasks._task import Examples, Splits, Task
+
+
+def told_of(task: Task, file: Path) -> Task:
+    """Make the same task, whose functions raise errors that a user can do something about."""
+
+    def told(name: str, function: Callable[..., Any], check: _Check = lambda given: "") -> Any:
+        where = f"`{name}` of the task file {file}"
+
+        def call(*given: Any) -> Any:
+            with blamed(where):
+                found = function(*given)
+                fault = check(found)
+            if fault:
+                raise TaskError(f"{where} gives {fault}.", "Mend it there.")
+            return found
+
+        return call
+
+    return replace(
+        task,
+        model=told("model", task.model, _no_model),
+        data=told("data", task.data, _no_splits),
+        loss=told("loss", task.loss),
+        metric=told("metric", task.metric),
+        also={name: told("also", metric) for name, metric in task.also.items()},
+        undivided=task.undivided and told("undivided", task.undivided, _no_examples),
+        file=file,
+    )
+
+
+@contextmanager
+def blamed(what: str) -> Generator[None]:
+    """Say of a user's code by which error it ended.
+
+    Raises
+    ------
+    TaskError
+        It raised something, or would end Python.
+    """
+    try:
+        yield
+    except RramhilError:
+        raise
+    except (Exception, SystemExit) as error:  # a user's code may raise anything
+        raise TaskError(
+            f"{what} ends with {type(error).__name__}: {error}", "Run it with Python to see where."
+        ) from error
+
+
+_Check = Callable[[Any], str]
+"""What is given where something else should be; empty if it is as it should be."""
+
+
+def _no_model(given: Any) -> str:
+    from torch import nn
+
+    return "" if isinstance(given, nn.Module) else f"{_kind(given)}, not a torch.nn.Module"
+
+
+def _no_splits(given: Any) -> str:
+    if not isinstance(given, Splits):
+        return f"{_kind(given)}, not rramhil.tasks.Splits"
+    faults = ((name, _no_examples(part)) for name, part in zip(given._fields, given, strict=True))
+    return next((f"Splits whose {name} part is {fault}" for name, fault in faults if fault), "")
+
+
+def _no_examples(given: Any) -> str:
+    import torch
+
+    if not isinstance(given, Examples) or not all(isinstance(each, torch.Tensor) for each in given):
+        return f"{_kind(given)}, not rramhil.tasks.Examples of two tensors"
+    if given.inputs.dtype != torch.float32:
+        return f"of {given.inputs.dtype}, not torch.float32"
+    samples = [len(each) if each.dim() else 0 for each in given]
+    if not samples[0] or samples[0] != samples[1]:
+        return f"of {samples[0]} inputs and {samples[1]} targets"
+    if not all(bool(each.isfinite().all()) for each in given):
+        return "not all finite numbers"
+    return ""
+
+
+def _kind(given: Any) -> str:
+    return type(given).__name__

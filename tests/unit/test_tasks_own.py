@@ -1,0 +1,157 @@
+"""A task file that does what none may do is refused by its name, with what it did."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="tasks need the extra `train`")
+
+from rramhil.errors import LinkLost, ModelRefused, TaskError  # noqa: E402
+from rramhil.flow import new_network  # noqa: E402
+from rramhil.tasks import Task, final_splits, load  # noqa: E402
+
+OWN = """
+import sys
+import torch
+from torch import nn
+from rramhil.errors import LinkLost
+from rramhil.tasks import Examples, Splits, Task
+
+def fails(*given):
+    raise KeyError("pixels")
+
+def lost(*given):
+    raise LinkLost("The board stopped answering.")
+
+def some(samples=8, kind=torch.float32, fill=0.5):
+    inputs = torch.full((samples, 3), fill, dtype=kind)
+    return Examples(inputs, torch.zeros(samples, dtype=torch.int64))
+
+part = some()
+
+def task_of(**more):
+    said = dict(
+        name="mine", model=lambda: nn.Linear(3, 2), data=lambda root: Splits(part, part, part),
+        loss=nn.functional.cross_entropy, metric=lambda outputs, targets: 0.5,
+        metric_name="half", bits=3, epochs=1,
+    )
+    return Task(**{**said, **more})
+
+task = task_of({more})
+"""
+
+
+def own(tmp_path: Path, more: str = "") -> Task:
+    """The task of a file that says so much else."""
+    path = tmp_path / "my_task.py"
+    path.write_text(OWN.replace("{more}", more), encoding="utf-8")
+    return load(str(path))
+
+
+def test_what_a_sound_task_gives_is_passed_on(tmp_path: Path) -> None:
+    task = own(tmp_path, "undivided=lambda root: part, also={'more': lambda o, t: 1}")
+    splits = task.data(tmp_path)
+    assert final_splits(task, splits, tmp_path).train.inputs.shape == (8, 3)
+    assert task.measured(splits.test.inputs, splits.test.targets) == {"half": 0.5, "more": 1}
+    assert task.loss(task.model()(splits.train.inputs), splits.train.targets).item() > 0
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ("data=fails", "`data` of the task file .* ends with KeyError: 'pixels'"),
+        ("data=lambda root: sys.exit(3)", "`data` of the task file .* ends with SystemExit: 3"),
+        ("data=5", "`data` of the task file .* ends with TypeError: 'int' object is not callable"),
+        ("data=lambda root: 5", "`data` of the task file .* gives int, not .*Splits"),
+        ("data=lambda root: (part, part, part)", "gives tuple, not .*Splits"),
+        ("data=lambda root: Splits(part, part, 5)", "whose test part is int, not .*Examples"),
+        (
+            "data=lambda root: Splits(part, Examples([1.0], [1]), part)",
+            "whose validation part is Examples, not",
+        ),
+        ("data=lambda root: Splits(some(0), part, part)", "whose train part is of 0 inputs"),
+        (
+            "data=lambda root: Splits(Examples(part[0][:4], part[1]), part, part)",
+            "whose train part is of 4 inputs and 8 targets",
+        ),
+        (
+            "data=lambda root: Splits(part, part, some(kind=torch.float64))",
+            "whose test part is of torch.float64, not torch.float32",
+        ),
+        (
+            "data=lambda root: Splits(part, some(fill=float('nan')), part)",
+            "whose validation part is not all finite numbers",
+        ),
+    ],
+)
+def test_data_that_are_none_are_refused(tmp_path: Path, more: str, told: str) -> None:
+    task = own(tmp_path, more)
+    with pytest.raises(TaskError, match=told) as caught:
+        task.data(tmp_path)
+    assert "my_task.py" in caught.value.sentence
+    assert caught.value.next_step
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ("model=fails", "`model` of the task file .* ends with KeyError"),
+        ("model=lambda: 5", "`model` of the task file .* gives int, not a torch.nn.Module"),
+    ],
+)
+def test_a_model_that_is_none_is_refused(tmp_path: Path, more: str, told: str) -> None:
+    with pytest.raises(TaskError, match=told):
+        own(tmp_path, more).model()
+
+
+@pytest.mark.parametrize("part", ["loss", "metric"])
+def test_a_loss_or_a_metric_that_fails_is_told_of(tmp_path: Path, part: str) -> None:
+    task = own(tmp_path, f"{part}=fails")
+    with pytest.raises(TaskError, match=f"`{part}` of the task file .* ends with KeyError"):
+        getattr(task, part)(torch.zeros(2, 2), torch.zeros(2))
+
+
+def test_errors_that_have_a_next_step_of_their_own_are_passed_on(tmp_path: Path) -> None:
+    with pytest.raises(LinkLost, match="stopped answering"):
+        own(tmp_path, "loss=lost").loss(torch.zeros(2), torch.zeros(2))
+
+
+@pytest.mark.parametrize(
+    "layers", ["nn.Flatten()", "nn.Sequential(nn.Flatten(), nn.BatchNorm1d(3))"]
+)
+def test_a_model_without_a_matrix_is_refused(tmp_path: Path, layers: str) -> None:
+    task = own(tmp_path, f"model=lambda: {layers}")
+    with pytest.raises(ModelRefused, match=r"my_task.py has no Linear.* on the chip") as caught:
+        new_network(task, task.data(tmp_path))
+    assert caught.value.next_step
+
+
+def test_a_model_that_fails_on_its_data_is_refused(tmp_path: Path) -> None:
+    fails = "type('Own', (nn.Linear,), {'forward': fails})(3, 2)"
+    task = own(tmp_path, f"model=lambda: nn.Sequential(nn.Linear(3, 3), {fails})")
+    with pytest.raises(ModelRefused):
+        new_network(task, task.data(tmp_path), allow_digital=True)
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ("bits=9", "ends with ValueError: bits of mine is 1 to 8, not 9"),
+        ("epochs=0", "epochs"),
+        ("batch=1", "batch"),
+    ],
+)
+def test_numbers_of_a_task_are_checked(tmp_path: Path, more: str, told: str) -> None:
+    with pytest.raises(TaskError, match=told) as caught:
+        own(tmp_path, more)
+    assert "my_task.py" in caught.value.sentence
+
+
+def test_a_file_that_ends_python_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "exits.py"
+    path.write_text("import sys\nsys.exit(3)\n", encoding="utf-8")
+    with pytest.raises(TaskError, match=r"exits.py ends with SystemExit: 3"):
+        load(str(path))
