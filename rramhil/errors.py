@@ -49,6 +49,10 @@ class TaskError(UsageError):
     """A task file does not say what a task must say."""
 
 
+class TrainingFailed(UsageError):
+    """A training came to no numbers; going on with it would come to the same."""
+
+
 class DataError(UsageError):
     """A data set is not what was published: a file was changed, is missing or is one too many."""
 

@@ -30,6 +30,7 @@ from rramhil.pruning import (
     FrozenRandom,
     SupermaskExecutor,
     TrainSettings,
+    finite,
     flat_pairs,
     masked_weights,
     outputs_of,
@@ -261,7 +262,8 @@ def measure(
         reestimate_batch_norm(network, reestimated_on)
     outputs = outputs_of(network, examples)
     values = task.measured(outputs, examples.targets)
-    return Measured(values.pop(task.metric_name), of_units(task, outputs, examples), values)
+    value = finite(task, values.pop(task.metric_name))
+    return Measured(value, of_units(task, outputs, examples), values)
 
 
 def of_units(task: Task, outputs: Tensor, examples: Examples) -> Float64Array:

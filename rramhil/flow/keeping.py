@@ -12,7 +12,14 @@ from typing import Any
 
 from firmware_protocol.messages import Operation
 from rramhil.driver import Board, Description
-from rramhil.errors import Interrupted, MapFileError, NotFound, RramhilError, RunError
+from rramhil.errors import (
+    Interrupted,
+    MapFileError,
+    NotFound,
+    RramhilError,
+    RunError,
+    TrainingFailed,
+)
 from rramhil.flow.checkpoints import Checkpoint
 from rramhil.flow.chips import KnownChip, known_chips
 from rramhil.flow.in_the_loop import Bench
@@ -121,7 +128,8 @@ def finish_training(
     Interrupted
         By the user; the training is kept, and the sentence says how to go on.
     RramhilError
-        Of the task or the board; what was trained is kept, and the next step says so.
+        Of the task or the board; what was trained is kept, and the next step says so, unless it is
+        `TrainingFailed`.
     """
     checkpoint, start = training.checkpoint, training.start
     command = f"rramhil train {start.request.which} --resume {checkpoint.name}"
@@ -144,7 +152,7 @@ def finish_training(
             f"`{command}` goes on from there.",
         ) from interrupt
     except Exception as error:
-        if not checkpoint.epochs_kept:
+        if not checkpoint.epochs_kept or isinstance(error, TrainingFailed):
             checkpoint.remove()
         elif isinstance(error, RramhilError):
             checkpoint.flush()

@@ -31,7 +31,7 @@ from rramhil.pruning.records import EpochRecord, Outcome, Reread, TrainSettings
 from rramhil.pruning.state import TrainState
 from rramhil.pruning.statistics import Interval, mean_interval, paired_difference
 from rramhil.pruning.supermask import SupermaskExecutor
-from rramhil.pruning.training import evaluate, train
+from rramhil.pruning.training import evaluate, finite, train
 
 __all__ = [
     "CodebookExecutor",
@@ -48,6 +48,7 @@ __all__ = [
     "TrainState",
     "Written",
     "evaluate",
+    "finite",
     "fit",
     "flat_pairs",
     "masked_weights",

@@ -17,7 +17,7 @@ from rramhil.pruning.economy import Economy, Written
 from rramhil.pruning.records import EpochRecord, Reread, TrainSettings
 from rramhil.pruning.state import TrainState
 from rramhil.pruning.supermask import Gate, SupermaskExecutor
-from rramhil.pruning.training import train
+from rramhil.pruning.training import finite, train
 from rramhil.switching import Mask, TileSteps
 from rramhil.tasks import Splits, Task
 
@@ -94,6 +94,8 @@ def fit(
 
     Raises
     ------
+    TrainingFailed, UsageError
+        As of `train`.
     ValueError
         If a codebook is asked for what it has not.
     """
@@ -137,7 +139,7 @@ def fit(
         history=outcome.history,
         best_epoch=outcome.best_epoch,
         validation=outcome.validation,
-        test=tested.pop(task.metric_name),
+        test=finite(task, tested.pop(task.metric_name)),
         test_also=tested,
         density=sum(mask.density * mask.plus.size for mask in masks.values()) / cells,
         epoch_s=mean(record.seconds for record in outcome.history),

@@ -5,6 +5,8 @@ Owns: selection, exact and from a sample. A full sort each step would cost more 
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -76,7 +78,8 @@ def sampled(scores: Tensor, share: float, places: Tensor) -> Tensor:
         scores do.
     """
     sample = scores.detach()[places]
-    return exact(sample, round(share * len(sample)))
+    # a share of few gates is not none of them
+    return exact(sample, round(share * len(sample)) or math.ceil(share))
 
 
 def places_of(count: int, generator: torch.Generator) -> Tensor | None:

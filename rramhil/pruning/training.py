@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from rramhil.errors import TrainingFailed, UsageError
 from rramhil.network import Network, Pairs, WeightExecutor
 from rramhil.pruning.economy import Written
 from rramhil.pruning.norms import reestimate_batch_norm
@@ -27,6 +28,8 @@ from rramhil.pruning.records import EpochRecord, Outcome, Reread, TrainSettings
 from rramhil.pruning.state import TrainState
 from rramhil.switching import Mask
 from rramhil.tasks import Examples, Splits, Task
+
+_LOOK = "Lower --rate, or look at the data and the loss of the task."
 
 _EVALUATION_BATCH = 1000
 _EVALUATION_NUMBERS = 1 << 20
@@ -100,6 +103,10 @@ def train(
 
     Raises
     ------
+    TrainingFailed
+        A loss, the outputs or the metric are no finite numbers.
+    UsageError
+        The density leaves a matrix without a cell.
     ValueError
         If `start` is a state of another training.
     """
@@ -119,11 +126,15 @@ def train(
         _continue(start, whole, optimiser)
         history, best = list(start.history), start.best
     watch = _Watch(executor)
+    if start is None:
+        watch.refuse_empty()
     for epoch in range(len(history) + 1, settings.epochs + 1):
         begun = time.perf_counter()
         with _seeded(settings.seed, epoch):
             whole.train()
             loss = _epoch(work, examples, epoch)
+        if not math.isfinite(loss):
+            raise TrainingFailed(f"The loss is {loss} in epoch {epoch}.", _LOOK)
         seconds = time.perf_counter() - begun
         whole.eval()
         reestimate_batch_norm(network, examples)
@@ -144,7 +155,13 @@ def train(
 
 @torch.no_grad()
 def evaluate(network: Network, task: Task, examples: Examples) -> float:
-    """Measure the task's metric over examples, with the executor in use, in evaluation mode."""
+    """Measure the task's metric over examples, with the executor in use, in evaluation mode.
+
+    Raises
+    ------
+    TrainingFailed
+        The outputs or the metric are no finite numbers.
+    """
     was_training = network.training
     network.eval()
     device = _device_of(network)
@@ -152,7 +169,25 @@ def evaluate(network: Network, task: Task, examples: Examples) -> float:
     parts = examples.inputs.split(min(_EVALUATION_BATCH, max(1, fitting)))
     outputs = [network(part.to(device)) for part in parts]
     network.train(was_training)
-    return task.metric(torch.cat(outputs).cpu(), examples.targets)
+    whole = torch.cat(outputs).cpu()
+    if not bool(whole.isfinite().all()):
+        raise TrainingFailed("Not all outputs of the network are finite numbers.", _LOOK)
+    return finite(task, task.metric(whole, examples.targets))
+
+
+def finite(task: Task, value: float) -> float:
+    """What a task's metric gave, if that is a number.
+
+    Raises
+    ------
+    TrainingFailed
+        It is not.
+    """
+    if not math.isfinite(value):
+        raise TrainingFailed(
+            f"The {task.metric_name} of the {task.told} is {value}.", f"Look at the metric. {_LOOK}"
+        )
+    return value
 
 
 class _Work(NamedTuple):
@@ -174,6 +209,15 @@ class _Watch:
         self._executor = executor
         self._masks = self._present()
         self._pulses = self._written()
+
+    def refuse_empty(self) -> None:
+        """Refuse masks that let nothing through a matrix: there would be nothing to learn."""
+        for name, mask in (self._masks or {}).items():
+            if not mask.density:
+                raise UsageError(
+                    f"At this density not one cell of layer {name} is used.",
+                    "Write a higher --density.",
+                )
 
     def record(
         self, epoch: int, loss: float, validation: float | None, seconds: float

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import replace
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +37,9 @@ def told_of(task: Task, file: Path) -> Task:
         task,
         model=told("model", task.model, _no_model),
         data=told("data", task.data, _no_splits),
-        loss=told("loss", task.loss),
-        metric=told("metric", task.metric),
-        also={name: told("also", metric) for name, metric in task.also.items()},
+        loss=told("loss", task.loss, _no_loss),
+        metric=told("metric", task.metric, _no_number),
+        also={name: told("also", metric, _no_number) for name, metric in task.also.items()},
         undivided=task.undivided and told("undivided", task.undivided, _no_examples),
         file=file,
     )
@@ -93,6 +94,18 @@ def _no_examples(given: Any) -> str:
     if not all(bool(each.isfinite().all()) for each in given):
         return "not all finite numbers"
     return ""
+
+
+def _no_loss(given: Any) -> str:
+    import torch
+
+    if isinstance(given, torch.Tensor) and given.dim() == 0 and given.requires_grad:
+        return ""
+    return f"{_kind(given)}, not a torch.Tensor of one number with a gradient"
+
+
+def _no_number(given: Any) -> str:
+    return "" if isinstance(given, Real) else f"{_kind(given)}, not a number"
 
 
 def _kind(given: Any) -> str:

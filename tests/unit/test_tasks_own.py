@@ -107,6 +107,24 @@ def test_a_model_that_is_none_is_refused(tmp_path: Path, more: str, told: str) -
         own(tmp_path, more).model()
 
 
+@pytest.mark.parametrize(
+    ("part", "gives", "told"),
+    [
+        ("loss", "5", "gives int, not a torch.Tensor of one number with a gradient"),
+        ("loss", "torch.zeros(2, requires_grad=True)", "gives Tensor, not"),
+        ("loss", "torch.zeros(())", "gives Tensor, not"),
+        ("metric", "None", "gives NoneType, not a number"),
+        ("metric", "torch.zeros(2)", "gives Tensor, not a number"),
+    ],
+)
+def test_a_loss_or_a_metric_that_is_no_number_is_told_of(
+    tmp_path: Path, part: str, gives: str, told: str
+) -> None:
+    task = own(tmp_path, f"{part}=lambda outputs, targets: {gives}")
+    with pytest.raises(TaskError, match=f"`{part}` of the task file .* {told}"):
+        getattr(task, part)(torch.zeros(2, 2), torch.zeros(2))
+
+
 @pytest.mark.parametrize("part", ["loss", "metric"])
 def test_a_loss_or_a_metric_that_fails_is_told_of(tmp_path: Path, part: str) -> None:
     task = own(tmp_path, f"{part}=fails")
