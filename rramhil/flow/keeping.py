@@ -19,6 +19,7 @@ from rramhil.errors import (
     RramhilError,
     RunError,
     TrainingFailed,
+    UsageError,
 )
 from rramhil.flow.checkpoints import Checkpoint
 from rramhil.flow.chips import KnownChip, known_chips
@@ -31,7 +32,7 @@ from rramhil.flow.training import TrainedRun, continue_run
 from rramhil.lab import Lab
 from rramhil.network import Network
 from rramhil.programming import pulse_of
-from rramhil.pruning import EpochRecord, TrainState, Written
+from rramhil.pruning import EpochRecord, TrainState, Written, steps_of_epoch
 from rramhil.tasks import Splits, Task
 
 
@@ -86,7 +87,10 @@ def begin_training(
         As of `train_run`.
     RunError
         There is an unfinished training of that name.
+    UsageError
+        It is to be in the loop, and too short for that.
     """
+    _refuse_idle_loop(request, task, splits)
     chips = known_chips(board, lab, sockets)  # before anything is measured: one may be missing
     network = new_network(task, splits, seed=request.seed, allow_digital=request.allow_digital)
     chips = chips_with_gains(board, lab, chips)
@@ -179,6 +183,18 @@ def pulse_price(written: Written, description: Description) -> dict[str, Any]:
         # a cycle is a RESET and a SET
         "endurance_used": written.most / 2 / ENDURANCE_CYCLES,
     }
+
+
+def _refuse_idle_loop(request: TrainRequest, task: Task, splits: Splits) -> None:
+    """Refuse a loop that is longer than the training."""
+    epochs = request.epochs or task.epochs
+    steps = epochs * steps_of_epoch(len(splits.train.inputs), task.batch)
+    if request.in_the_loop is not None and request.in_the_loop >= steps:
+        raise UsageError(
+            f"--in-the-loop {request.in_the_loop} never reads: all {epochs} epochs have {steps:,} "
+            "steps.",
+            "Write fewer of them, or leave it.",
+        )
 
 
 def _chips_of(start: Start, board: Board, lab: Lab, name: str) -> Mapping[int, KnownChip]:

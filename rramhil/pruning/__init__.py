@@ -31,7 +31,7 @@ from rramhil.pruning.records import EpochRecord, Outcome, Reread, TrainSettings
 from rramhil.pruning.state import TrainState
 from rramhil.pruning.statistics import Interval, mean_interval, paired_difference
 from rramhil.pruning.supermask import SupermaskExecutor
-from rramhil.pruning.training import evaluate, finite, train
+from rramhil.pruning.training import evaluate, finite, steps_of_epoch, train
 
 __all__ = [
     "CodebookExecutor",
@@ -56,5 +56,6 @@ __all__ = [
     "outputs_of",
     "paired_difference",
     "reestimate_batch_norm",
+    "steps_of_epoch",
     "train",
 ]

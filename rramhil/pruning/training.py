@@ -153,6 +153,12 @@ def train(
     return Outcome(tuple(history), chosen.epoch, chosen.validation)
 
 
+def steps_of_epoch(samples: int, batch: int) -> int:
+    """Steps that an epoch over so many samples takes."""
+    # a last batch that is not full would weigh its samples more, and one sample has no variance
+    return max(1, samples // batch)
+
+
 @torch.no_grad()
 def evaluate(network: Network, task: Task, examples: Examples) -> float:
     """Measure the task's metric over examples, with the executor in use, in evaluation mode.
@@ -259,8 +265,7 @@ def _epoch(work: _Work, examples: Examples, epoch: int) -> float:
     settings, optimiser = work.settings, work.optimiser
     count = len(examples.inputs)
     order = torch.randperm(count).to(examples.inputs.device)
-    # a last batch that is not full would weigh its samples more, and one sample has no variance
-    steps = max(1, count // settings.batch)
+    steps = steps_of_epoch(count, settings.batch)
     losses = torch.zeros((), device=examples.inputs.device)
     for step in range(steps):
         epochs_done = epoch - 1 + step / steps

@@ -118,6 +118,38 @@ def test_what_does_not_fit_is_refused_with_the_cells_missing_or_overlaid(cli: Cl
     assert overlaid["reset"] is None
 
 
+FAILING_TASK = """
+from dataclasses import replace
+
+from rramhil.tasks.digits import task as digits
+
+calls = 0
+
+
+def loss(outputs, targets):
+    global calls
+    calls += 1
+    return digits.loss(outputs, targets) * (float("nan") if calls > 40 else 1)
+
+
+task = replace(digits, name="failing", loss=loss, epochs=4)
+nothing = replace(digits, data=lambda root: 5)
+"""
+
+
+def test_a_training_that_comes_to_no_numbers_leaves_nothing(cli: Cli) -> None:
+    (cli.folder / "failing.py").write_text(FAILING_TASK, encoding="utf-8")
+    before = set((cli.lab / "runs").glob("*"))
+    # its first two epochs are sound, and were kept
+    failed = cli("train", "failing.py:task", "--run", "failing", "--json", code=2)
+    assert failed.json["error"]["type"] == "TrainingFailed"
+    assert "loss is nan in epoch 3. Lower --rate" in failed.sentences
+    assert "--resume" not in failed.sentences
+    assert "failing.py gives int" in cli("train", "failing.py:nothing", code=2).sentences
+    assert set((cli.lab / "runs").glob("*")) == before
+    assert not list((cli.lab / "runs").glob(".*"))
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [
@@ -129,6 +161,7 @@ def test_what_does_not_fit_is_refused_with_the_cells_missing_or_overlaid(cli: Cl
         ("train digits --seed 99999999999999999999999", 2, "--seed is 0 to 4294967295"),
         ("train digits --compare --seed 99999999999999999999999", 2, "--seed is 0 to 4294967295"),
         ("mask pareto digits --seed 99999999999999999999999", 2, "--seed is 0 to 4294967295"),
+        ("train digits --in-the-loop 320", 2, "never reads: all 20 epochs have 320 steps"),
         ("mask plan digits --density -1", 2, "--density is above 0"),
         ("train digits --run ../up", 2, "no name of a run"),
         ("train digits --chips 0-1", 3, "no chip 1"),
