@@ -379,10 +379,9 @@ def _name_of(board: Board, sockets: tuple[int, ...], request: CompareRequest) ->
 
 
 def _checked(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
-        raise UsageError(
-            f"{name!r} is no name of a comparison.", "Take letters, digits and hyphens."
-        )
+    from rramhil.flow import check_name
+
+    check_name(name, "comparison")
     return name
 
 

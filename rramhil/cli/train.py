@@ -252,15 +252,17 @@ def _unfinished(
 def new_checkpoint(lab: Lab, task: Task, name: str | None) -> Checkpoint:
     """Where a training is to be kept; refuses a name that is taken, before anything is done."""
     from rramhil.errors import RunError
-    from rramhil.flow import Checkpoint, run_folder
+    from rramhil.flow import Checkpoint, check_run_name, run_folder
 
     if name is None:
         return Checkpoint(run_folder(lab.root, task.name))
+    check_run_name(name)
     path = lab.root / "runs" / name
-    if not name or path.parent != lab.root / "runs" or name.startswith("."):
-        raise RunError(f"{name!r} is no name of a run.", "Take letters, digits and hyphens.")
     if path.exists():
-        raise RunError(f"There is a run {name} already, and runs are never overwritten.")
+        raise RunError(
+            f"There is a run {name} already, and runs are never overwritten.",
+            f"Name another with --run, or remove {path}.",
+        )
     return Checkpoint(path)
 
 

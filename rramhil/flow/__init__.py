@@ -51,7 +51,14 @@ from rramhil.flow.resetting import (
     prune_by_reset,
     refuse_what_is_not_reset,
 )
-from rramhil.flow.runs import find_run, newest_run, run_folder, write_report
+from rramhil.flow.runs import (
+    check_name,
+    check_run_name,
+    find_run,
+    newest_run,
+    run_folder,
+    write_report,
+)
 from rramhil.flow.starts import Start, digest_of, new_network, started
 from rramhil.flow.trading import (
     StepCount,
@@ -84,7 +91,9 @@ __all__ = [
     "apply_run",
     "begin_training",
     "check_choices",
+    "check_name",
     "check_numbers",
+    "check_run_name",
     "chips_with_gains",
     "continue_run",
     "count_steps",

@@ -13,6 +13,7 @@ or what a few seconds hold where epochs are shorter.
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import time
 from collections.abc import Mapping
@@ -197,10 +198,12 @@ def find_unfinished(
     runs = lab_root / "runs"
     if name is not None:
         found = Checkpoint(runs / name)
-        if not (found.folder / _START).is_file():
+        if not os.path.isfile(found.folder / _START):  # of whatever length its name is
             raise NotFound(f"There is no unfinished training {name}.", _others(runs))
         if not _is_of(found, which, sockets):
-            raise RunError(f"The unfinished training {name} is of another task or other chips.")
+            raise RunError(
+                f"The unfinished training {name} is of another task or other chips.", _others(runs)
+            )
         return found
     folders = sorted(runs.glob(".*.training"), key=_last_written, reverse=True)
     for folder in folders:

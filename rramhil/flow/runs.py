@@ -7,6 +7,7 @@ Owns: `LAB/runs/NAME`, and the reports of their verification. What is in a run i
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -21,11 +22,41 @@ from rramhil.tasks import KNOWN
 _RUNS, _REPORTS = "runs", "reports"
 _RUN_FILE = "run.json"
 _MOST_NAMED = 5
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
+_STEM = 40
+"""Letters of a task's name in that of a run; the time stands behind them."""
+
+
+def check_name(name: str, what: str) -> None:
+    """Refuse what is no name of a run, or of what else.
+
+    Raises
+    ------
+    RunError
+    """
+    if not _NAME.fullmatch(name):
+        raise RunError(
+            f"{name!r} is no name of a {what}.",
+            "Take 64 letters, digits, hyphens, underscores and dots at most, and neither hyphen "
+            "nor dot at the beginning.",
+        )
+
+
+def check_run_name(name: str) -> None:
+    """Refuse a name that no run may have: by that of a task its newest run is found.
+
+    Raises
+    ------
+    RunError
+    """
+    check_name(name, "run")
+    if name in KNOWN or ".py" in name:
+        raise RunError(f"{name!r} names a task, so no run may have it.", "Take another name.")
 
 
 def run_folder(lab_root: Path, task_name: str) -> Path:
     """A new name for a run: its task and the time, in UTC."""
-    plain = re.sub(r"[^A-Za-z0-9_-]+", "-", task_name).strip("-") or "run"
+    plain = re.sub(r"[^A-Za-z0-9_-]+", "-", task_name)[:_STEM].strip("-") or "run"
     stem = f"{plain}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     folder = lab_root / _RUNS
     names = (folder / (f"{stem}-{count}" if count else stem) for count in range(1000))
@@ -51,9 +82,10 @@ def find_run(
     """
     there, in_lab = Path(which), lab_root / _RUNS / which
     # a folder that happens to have a task's name is no run; one in the lab, or by its path, is
-    if (there / _RUN_FILE).exists() or (there.name != which and there.is_dir()):
+    # os.path: it may be longer than any name of a file
+    if os.path.exists(there / _RUN_FILE) or (there.name != which and os.path.isdir(there)):
         return there.absolute(), Run.load(there)
-    if in_lab.is_dir():
+    if os.path.isdir(in_lab):
         return in_lab.absolute(), Run.load(in_lab)
     found = newest_run(lab_root, which, tell=tell)
     if found is None:

@@ -103,7 +103,7 @@ def test_a_task_of_ones_own_is_trained_with_pair_gating_under_its_name(cli: Cli)
     assert "pair gating" in shown
     assert Run.load(cli.lab / "runs" / "first").config.gate == "pair"
     again = cli("train", "mine.py:task", "--run", "first", code=2)
-    assert "never overwritten" in again.sentences
+    assert "never overwritten. Name another with --run" in again.sentences
 
 
 def test_what_does_not_fit_is_refused_with_the_cells_missing_or_overlaid(cli: Cli) -> None:
@@ -164,6 +164,8 @@ def test_a_training_that_comes_to_no_numbers_leaves_nothing(cli: Cli) -> None:
         ("train digits --in-the-loop 320", 2, "never reads: all 20 epochs have 320 steps"),
         ("mask plan digits --density -1", 2, "--density is above 0"),
         ("train digits --run ../up", 2, "no name of a run"),
+        ("train digits --run digits", 2, "names a task"),
+        ("train digits --compare --run -x", 2, "no name of a comparison"),
         ("train digits --chips 0-1", 3, "no chip 1"),
         ("train digits --chips 0,0", 2, "one twice"),
         ("mask plan nonsense", 3, "no run nonsense"),

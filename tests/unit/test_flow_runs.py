@@ -10,7 +10,14 @@ import pytest
 pytest.importorskip("torch", reason="networks need the extra `train`")
 
 from rramhil.errors import NotFound, RunError
-from rramhil.flow import find_run, newest_run
+from rramhil.flow import (
+    check_name,
+    check_run_name,
+    find_run,
+    find_unfinished,
+    newest_run,
+    run_folder,
+)
 from tests.support.runs import a_run
 
 
@@ -101,3 +108,38 @@ def test_a_folder_of_the_tasks_name_is_no_run(lab: Path, monkeypatch: pytest.Mon
     (lab / "digits").mkdir()
     monkeypatch.chdir(lab)
     assert find_run(lab, "digits")[0].name == "new"
+
+
+@pytest.mark.parametrize("name", ["first", "x", "a.b_c-d", "_x", "2x", "digits-2", "a" * 64])
+def test_names_of_runs_are_plain(name: str) -> None:
+    check_run_name(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "my run", "-x", ".x", "''", "ünï", "a\n", "../up", "a/b", "a" * 65, "a" * 300]
+)
+def test_what_is_no_name_is_told_what_one_is(name: str) -> None:
+    with pytest.raises(RunError, match="no name of a run") as told:
+        check_run_name(name)
+    for word in ("letters", "digits", "hyphens", "underscores", "dots", "64"):
+        assert word in told.value.next_step
+
+
+@pytest.mark.parametrize("name", ["digits", "fashion-mnist", "mine.py"])
+def test_a_run_is_not_called_as_a_task_is(name: str) -> None:
+    with pytest.raises(RunError, match="names a task"):
+        check_run_name(name)
+    check_name(name, "comparison")
+
+
+def test_the_name_of_a_task_that_is_long_makes_a_short_one(tmp_path: Path) -> None:
+    path = run_folder(tmp_path, "my task, " + "a" * 300)
+    check_run_name(path.name)
+    assert path.name.startswith("my-task-aaa")
+
+
+def test_a_name_that_no_file_can_have_is_of_no_run(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="There is no run a"):
+        find_run(tmp_path, "a" * 300)
+    with pytest.raises(NotFound, match="no unfinished training a"):
+        find_unfinished(tmp_path, "digits", None, "a" * 300)
