@@ -144,9 +144,11 @@ def run_compare(
     need_extra()
     from rramhil.comparison import RATES, ROWS, CompareRequest
     from rramhil.datasets import data_root
+    from rramhil.flow import usable_device
 
     chosen = tuple(row.name for row in ROWS) if rows is None else tuple(rows.split(","))
     request = CompareRequest(which=which, rows=chosen, rates=RATES[:tries], **said)
+    usable_device(request.device)
     settings = find_settings(*where)
     task, splits = load_task(which, settings.lab)
     final = with_all_training_data(task, splits, settings.lab) if request.final else None

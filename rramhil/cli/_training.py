@@ -178,6 +178,17 @@ def was_given(context: typer.Context, parameter: str) -> bool:
     return parameter in _given(context)
 
 
+def refuse_chip_and_chips(context: typer.Context) -> None:
+    """Refuse `--chip` beside `--chips`, of which one would be passed over.
+
+    Raises
+    ------
+    UsageError
+    """
+    if was_given(context, "chip") and was_given(context, "chips"):
+        raise UsageError("--chip and --chips both say which sockets.", "Leave one of them.")
+
+
 def refuse_new_name(context: typer.Context) -> None:
     """Refuse `--run` for a training that has its name already.
 

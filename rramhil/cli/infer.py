@@ -93,6 +93,7 @@ class _Asked(NamedTuple):
     )
 )
 def infer(
+    context: typer.Context,
     task: Annotated[
         str,
         typer.Argument(
@@ -139,8 +140,10 @@ def infer(
     from rramhil.cli._inferred import print_inference, print_preview
     from rramhil.cli._networks import need_extra, parse_by, parse_gate, previewed
     from rramhil.cli._output import print_json
+    from rramhil.cli._training import refuse_chip_and_chips
     from rramhil.tasks import load
 
+    refuse_chip_and_chips(context)
     need_extra()
     gated = parse_by(by) == "gate"
     kind, settings = parse_gate(gate), find_settings(board, lab)

@@ -16,7 +16,7 @@ from rramhil.cli._options import (
     LabOption,
     examples,
 )
-from rramhil.cli._training import RateOption, SeedOption
+from rramhil.cli._training import RateOption, SeedOption, refuse_chip_and_chips
 
 if TYPE_CHECKING:
     from rramhil.flow import Trade
@@ -31,6 +31,7 @@ _FREE = "free"
 
 
 def pareto(
+    context: typer.Context,
     task: Annotated[str, typer.Argument(metavar="TASK", help="A task, as `train` takes it.")],
     chip: ChipOption = 0,
     chips: ChipsOption = None,
@@ -70,6 +71,7 @@ def pareto(
     from rramhil.cli._output import note, print_json
     from rramhil.cli._progress import Bars
 
+    refuse_chip_and_chips(context)
     need_extra()
     budgets = parse_budgets(steps)
     refuse_unwritable(png)

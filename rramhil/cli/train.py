@@ -51,6 +51,7 @@ from rramhil.cli._training import (
     TensorBoardOption,
     ThresholdOption,
     TrainGateOption,
+    refuse_chip_and_chips,
     refuse_contradictions,
     refuse_new_name,
     tensorboard,
@@ -134,6 +135,7 @@ def train(
     With --compare all ways to get weights are trained, on several chips, and make one table; the
     same command goes on with it after a kill.
     """
+    refuse_chip_and_chips(context)
     if compare:
         from rramhil.cli._compare import refuse_other_options, run_compare
 
@@ -167,7 +169,7 @@ def train(
     from rramhil.errors import UsageError
 
     need_extra()
-    from rramhil.flow import TrainRequest
+    from rramhil.flow import TrainRequest, usable_device
 
     request = TrainRequest(
         which=task,
@@ -196,6 +198,7 @@ def train(
     if resume:
         refuse_new_name(context)
         unfinished, request = _unfinished(settings.lab, context, request, name, chips, chip)
+    usable_device(request.device)
     facts = _trained(request, settings, unfinished, (chip, chips), run, tensorboard_folder)
     print_json(facts) if as_json else print_run(facts)
 
@@ -217,7 +220,13 @@ def _trained(
     task, splits = load_task(request.which, settings.lab)
     if request.final:
         splits = with_all_training_data(task, splits, settings.lab)
-    with opened_lab(settings) as lab, controlled_board(settings) as board:
+    done = 0 if unfinished is None else unfinished.epochs_kept
+    with (
+        # the first: where it cannot be had, nothing is begun
+        tensorboard(tensorboard_folder, done) as log,
+        opened_lab(settings) as lab,
+        controlled_board(settings) as board,
+    ):
         if unfinished is None:
             chip, several = chips
             sockets = parse_chips(several, chip, board.identity.chips)
@@ -225,8 +234,7 @@ def _trained(
             training = begin_training(board, lab, sockets, request, task, splits, checkpoint)
         else:
             training = resumed_training(board, lab, unfinished, task, splits)
-        with tensorboard(tensorboard_folder, training.epochs_done) as log:
-            return run_facts(finish(training, log), training)
+        return run_facts(finish(training, log), training)
 
 
 def _unfinished(

@@ -68,7 +68,7 @@ from rramhil.flow.trading import (
     draw_trades,
     trade_steps,
 )
-from rramhil.flow.training import STEPS, TrainedRun, continue_run, train_run
+from rramhil.flow.training import STEPS, TrainedRun, continue_run, train_run, usable_device
 
 __all__ = [
     "STEPS",
@@ -125,5 +125,6 @@ __all__ = [
     "started",
     "trade_steps",
     "train_run",
+    "usable_device",
     "write_report",
 ]

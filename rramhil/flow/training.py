@@ -124,7 +124,7 @@ def continue_run(
     )
     if request.in_the_loop is not None and bench is None:
         raise UsageError("A training in the loop needs its board.")
-    network.to(_device(request.device))
+    network.to(usable_device(request.device))
     reread = None if bench is None else bench.reread(start, network)
     gate = request.gate
     if gate == "codebook":
@@ -237,7 +237,14 @@ def _run(
     )
 
 
-def _device(name: str) -> torch.device:
+def usable_device(name: str) -> torch.device:
+    """Where torch computes.
+
+    Raises
+    ------
+    UsageError
+        There is no such device.
+    """
     if name == "cuda" and not torch.cuda.is_available():
         raise UsageError("torch finds no CUDA device here.", "Leave out --device.")
     return torch.device(name)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ import typer
 pytest.importorskip("torch", reason="networks need the extra `train`")
 
 from rramhil.cli import _app
-from rramhil.errors import RramhilError
+from rramhil.errors import RramhilError, UsageError
 from rramhil.network import Run
 from tests.support.cli import Cli, finished
 
@@ -165,18 +167,59 @@ def test_a_training_that_comes_to_no_numbers_leaves_nothing(cli: Cli) -> None:
         ("mask plan digits --density -1", 2, "--density is above 0"),
         ("train digits --run ../up", 2, "no name of a run"),
         ("train digits --run digits", 2, "names a task"),
+        ("train digits --tensorboard board", 2, "tensorboard, which is not installed"),
+        ("train digits --device cuda", 2, "no CUDA device"),
+        ("train digits --compare --device cuda", 2, "no CUDA device"),
+        ("train digits --chip 0 --chips 0", 2, "--chip and --chips"),
+        ("train digits --chips 0 --chip 0 --compare", 2, "--chip and --chips"),
+        ("infer digits --chip 0 --chips 0", 2, "--chip and --chips"),
+        ("mask pareto digits --chip 0 --chips 0", 2, "--chip and --chips"),
         ("train digits --compare --run -x", 2, "no name of a comparison"),
         ("train digits --chips 0-1", 3, "no chip 1"),
         ("train digits --chips 0,0", 2, "one twice"),
         ("mask plan nonsense", 3, "no run nonsense"),
     ],
 )
-def test_mistakes_are_told(cli: Cli, arguments: str, code: int, sentence: str) -> None:
+def test_mistakes_are_told(
+    cli: Cli, arguments: str, code: int, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    before = set((cli.lab / "runs").glob("*")) | set((cli.lab / "runs").glob(".*"))
     # in this process: to load torch for each of them would take a minute
     words = [*arguments.split(), "--lab", str(cli.lab)]
     with pytest.raises(RramhilError) as told:
         typer.main.get_command(_app)(words, standalone_mode=False)
     assert (told.value.exit_code, sentence in str(told.value)) == (code, True), told.value
+    assert set((cli.lab / "runs").glob("*")) | set((cli.lab / "runs").glob(".*")) == before
+
+
+@pytest.mark.parametrize(
+    "option", [("--tensorboard", "board"), ("--device", "cuda"), ("--compare", "--device", "cuda")]
+)
+def test_what_is_missing_is_seen_before_a_board_is_opened(
+    tmp_path: Path, option: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    words = ["train", "digits", *option, "--lab", str(tmp_path / "lab")]
+    with pytest.raises(UsageError, match=r"not installed|no CUDA device"):
+        typer.main.get_command(_app)(words, standalone_mode=False)
+    assert not (tmp_path / "lab").exists()
+
+
+def test_a_folder_for_tensorboard_that_cannot_be_made_is_told(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(folder: str, **more: object) -> None:
+        raise FileNotFoundError(2, "No such file or directory", folder)
+
+    fake = types.SimpleNamespace(SummaryWriter=refused)
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", fake)
+    words = ["train", "digits", "--tensorboard", "/proc/x", "--lab", str(cli.lab)]
+    with pytest.raises(UsageError, match=r"/proc/x cannot be written: No such file"):
+        typer.main.get_command(_app)(words, standalone_mode=False)
+    assert not list((cli.lab / "runs").glob(".*"))
 
 
 @pytest.mark.parametrize("command", [("train", "digits"), ("mask", "plan", "digits")])
