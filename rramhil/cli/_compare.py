@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from rramhil.cli._training import was_given
-from rramhil.errors import UsageError
+from rramhil.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -161,7 +161,13 @@ def run_compare(
     side_by_side = None
     if jobs > 1:
         side_by_side = _SideBySide(request, folder, data_root(settings.lab), jobs)
-    facts = compare_and_keep(request, task, splits, replicates, folder, final, side_by_side)
+    try:
+        facts = compare_and_keep(request, task, splits, replicates, folder, final, side_by_side)
+    except KeyboardInterrupt as interrupt:
+        raise Interrupted(
+            "Stopped by the user; what was trained to its end is kept.",
+            "The same command goes on from there.",
+        ) from interrupt
     print_json(facts) if as_json else print_comparison(facts)
 
 

@@ -6,9 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
+import typer
 
 pytest.importorskip("torch", reason="networks need the extra `train`")
 
+from rramhil.cli import _app
+from rramhil.errors import Interrupted
 from tests.support.cli import Cli
 
 SHORT = ("train", "digits", "--compare", "--epochs", "2", "--tries", "1")
@@ -64,6 +67,19 @@ def test_a_last_training_has_all_training_data(cli: Cli) -> None:
     folder = Path(said["folder"])
     assert (folder / f"final-trained-0-0.01-{row['best_epochs'][0]}.npz").is_file()
     assert len(row["validation"]) == 1
+
+
+def test_ctrl_c_says_that_the_same_command_goes_on(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*given: object, **more: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("rramhil.pruning.training._epoch", stopped)
+    words = [*SHORT, "--run", "stopped", "--replicates", "1", "--lab", str(cli.lab)]
+    with pytest.raises(Interrupted, match="Stopped by the user") as told:
+        typer.main.get_command(_app)(words, standalone_mode=False)
+    assert "same command goes on" in told.value.next_step
 
 
 def test_options_of_one_training_are_refused(cli: Cli) -> None:
