@@ -217,7 +217,7 @@ def test_a_folder_for_tensorboard_that_cannot_be_made_is_told(
     fake = types.SimpleNamespace(SummaryWriter=refused)
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", fake)
     words = ["train", "digits", "--tensorboard", "/proc/x", "--lab", str(cli.lab)]
-    with pytest.raises(UsageError, match=r"/proc/x cannot be written: No such file"):
+    with pytest.raises(UsageError, match=r"/proc/x cannot be written: no such file"):
         typer.main.get_command(_app)(words, standalone_mode=False)
     assert not list((cli.lab / "runs").glob(".*"))
 
