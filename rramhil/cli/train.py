@@ -225,15 +225,18 @@ def _trained(
         # the first: where it cannot be had, nothing is begun
         tensorboard(tensorboard_folder, done) as log,
         opened_lab(settings) as lab,
-        controlled_board(settings) as board,
     ):
-        if unfinished is None:
-            chip, several = chips
-            sockets = parse_chips(several, chip, board.identity.chips)
-            checkpoint = new_checkpoint(lab, task, name)
-            training = begin_training(board, lab, sockets, request, task, splits, checkpoint)
-        else:
-            training = resumed_training(board, lab, unfinished, task, splits)
+        with controlled_board(settings) as board:
+            if unfinished is None:
+                chip, several = chips
+                sockets = parse_chips(several, chip, board.identity.chips)
+                checkpoint = new_checkpoint(lab, task, name)
+                training = begin_training(board, lab, sockets, request, task, splits, checkpoint)
+            else:
+                training = resumed_training(board, lab, unfinished, task, splits)
+            if request.in_the_loop is not None:
+                return run_facts(finish(training, log), training)
+        # the board is free again: training may take hours, and only needs what its cells read
         return run_facts(finish(training, log), training)
 
 

@@ -253,7 +253,11 @@ def test_a_damaged_map_is_named_and_not_taken_for_none(
         ("mask plan fashion-mnist --density 0", 2, "above 0 and at most 1, not 0"),
         ("mask plan digits --density 0.3", 2, "has masks of its own"),
         ("mask plan digits --gate pair", 2, "has masks of its own"),
-        ("mask plan digits --png /nonexistent/p.png", 2, "no folder /nonexistent. Make it"),
+        (
+            "mask plan digits --png /nonexistent/p.png",
+            2,
+            "no such file or directory. Name one in a folder",
+        ),
     ],
 )
 def test_mistakes_are_told(

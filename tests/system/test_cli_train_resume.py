@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -49,8 +50,13 @@ def cli(tmp_path_factory: pytest.TempPathFactory) -> Cli:
     return made
 
 
-def stopped(cli: Cli, name: str, how: int, epochs: int) -> tuple[int, str]:
-    """Start a training, stop it after some epochs were kept, and give its code and last words."""
+def stopped(
+    cli: Cli, name: str, how: int, epochs: int, before: Callable[[], object] = lambda: None
+) -> tuple[int, str]:
+    """Start a training, stop it after some epochs were kept, and give its code and last words.
+
+    Something may be done right before it is stopped.
+    """
     cli.environment["PAUSE_S"] = "0.13"
     try:
         with cli.start("train", "slow.py:task", "--run", name) as process:
@@ -62,12 +68,18 @@ def stopped(cli: Cli, name: str, how: int, epochs: int) -> tuple[int, str]:
                 if state.exists():
                     seen.add(state.stat().st_mtime_ns)
                 time.sleep(0.01)
+            before()
             os.kill(process.pid, how)
             done = finished(process)
     finally:
         del cli.environment["PAUSE_S"]
     assert len(seen) == epochs, done
     return done.code, done.sentences
+
+
+def test_the_board_is_free_while_masks_are_learnt(cli: Cli) -> None:
+    cli("train", "digits", "--epochs", "1", "--run", "short")
+    stopped(cli, "long", signal.SIGKILL, 1, lambda: cli("mask", "apply", "short"))
 
 
 @pytest.mark.slow
