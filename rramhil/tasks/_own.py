@@ -20,13 +20,13 @@ from rramhil.tasks._task import Examples, Splits, Task
 def told_of(task: Task, file: Path) -> Task:
     """Make the same task, whose functions raise errors that a user can do something about."""
 
-    def told(name: str, function: Callable[..., Any], check: _Check = lambda given: "") -> Any:
+    def told(name: str, function: Callable[..., Any], check: _Check = lambda *given: "") -> Any:
         where = f"`{name}` of the task file {file}"
 
         def call(*given: Any) -> Any:
             with blamed(where):
                 found = function(*given)
-                fault = check(found)
+                fault = check(found, *given)
             if fault:
                 raise TaskError(f"{where} gives {fault}.", "Mend it there.")
             return found
@@ -64,24 +64,24 @@ def blamed(what: str) -> Generator[None]:
         ) from error
 
 
-_Check = Callable[[Any], str]
-"""What is given where something else should be; empty if it is as it should be."""
+_Check = Callable[..., str]
+"""Of what a function gave, and of what it took: what is wrong; empty if nothing is."""
 
 
-def _no_model(given: Any) -> str:
+def _no_model(given: Any, *took: Any) -> str:
     from torch import nn
 
     return "" if isinstance(given, nn.Module) else f"{_kind(given)}, not a torch.nn.Module"
 
 
-def _no_splits(given: Any) -> str:
+def _no_splits(given: Any, *took: Any) -> str:
     if not isinstance(given, Splits):
         return f"{_kind(given)}, not rramhil.tasks.Splits"
     faults = ((name, _no_examples(part)) for name, part in zip(given._fields, given, strict=True))
     return next((f"Splits whose {name} part is {fault}" for name, fault in faults if fault), "")
 
 
-def _no_examples(given: Any) -> str:
+def _no_examples(given: Any, *took: Any) -> str:
     import torch
 
     if not isinstance(given, Examples) or not all(isinstance(each, torch.Tensor) for each in given):
@@ -96,15 +96,17 @@ def _no_examples(given: Any) -> str:
     return ""
 
 
-def _no_loss(given: Any) -> str:
+def _no_loss(given: Any, outputs: Any, *took: Any) -> str:
     import torch
 
-    if isinstance(given, torch.Tensor) and given.dim() == 0 and given.requires_grad:
+    is_number = isinstance(given, torch.Tensor) and given.dim() == 0
+    # of outputs that nothing is learnt from there is no gradient
+    if is_number and given.requires_grad >= outputs.requires_grad:
         return ""
     return f"{_kind(given)}, not a torch.Tensor of one number with a gradient"
 
 
-def _no_number(given: Any) -> str:
+def _no_number(given: Any, *took: Any) -> str:
     return "" if isinstance(given, Real) else f"{_kind(given)}, not a number"
 
 

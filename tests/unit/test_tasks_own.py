@@ -122,7 +122,12 @@ def test_a_loss_or_a_metric_that_is_no_number_is_told_of(
 ) -> None:
     task = own(tmp_path, f"{part}=lambda outputs, targets: {gives}")
     with pytest.raises(TaskError, match=f"`{part}` of the task file .* {told}"):
-        getattr(task, part)(torch.zeros(2, 2), torch.zeros(2))
+        getattr(task, part)(torch.zeros(2, 2, requires_grad=True), torch.zeros(2))
+
+
+def test_a_loss_of_outputs_that_are_not_learnt_from_needs_no_gradient(tmp_path: Path) -> None:
+    task = own(tmp_path, "loss=lambda outputs, targets: outputs.mean()")
+    assert task.loss(torch.ones(2, 2), torch.zeros(2)) == 1
 
 
 @pytest.mark.parametrize("part", ["loss", "metric"])
