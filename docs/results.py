@@ -61,10 +61,9 @@ def block(name: str) -> str:
             f"Known are {', '.join((*_OF_ALL, *_KINDS))}.",
         )
     files, draw = _KINDS[kind]
-    names = [f"{file}-{task}" for file in files]
-    found = next((name for name in names if _path(name).is_file()), None)
-    if found is None:
-        return f"*Not measured yet: there is no {_path(names[-1]).name}.*\n"
+    found = _first(files, task)
+    if not _path(found).is_file():
+        return f"*Not measured yet: there is no {_path(found).name}.*\n"
     return draw(_read(found))
 
 
@@ -274,6 +273,12 @@ def _path(name: str) -> Path:
     return RESULTS / f"{name}.json"
 
 
+def _first(files: Sequence[str], task: str) -> str:
+    """Name of the first of several files that there is, or of the last one."""
+    names = [f"{file}-{task}" for file in files]
+    return next((name for name in names if _path(name).is_file()), names[-1])
+
+
 def _read(name: str) -> Facts:
     try:
         return json.loads(_path(name).read_text(encoding="utf-8"))
@@ -308,8 +313,7 @@ def _less(task: str, name: str, base: str) -> float:
 
 def _change(task: str, row: str, condition: str, level: float, known: bool) -> float:
     """Points that a condition changes a row's test metric by."""
-    name = f"conditions-{task}"
-    found = _read(name if _path(name).is_file() else f"compare-{task}")["conditions"]
+    found = _read(_first(_KINDS["conditions"][0], task))["conditions"]
     if not found:
         raise FileNotFoundError
     each = _only(found, row=row, condition=condition, level=level, known=known)

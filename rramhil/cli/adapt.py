@@ -30,6 +30,7 @@ EPILOG = examples(
 
 
 def adapt(
+    context: typer.Context,
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run, or its task.")],
     chip: ChipOption = 0,
     chips: ChipsOption = None,
@@ -52,8 +53,10 @@ def adapt(
     from rramhil.cli._boards import controlled_board, find_settings, opened_lab
     from rramhil.cli._networks import load_task, need_extra, parse_chips
     from rramhil.cli._output import note, print_json
-    from rramhil.cli.train import new_checkpoint
+    from rramhil.cli._training import refuse_chip_and_chips
+    from rramhil.cli.train import new_run_path
 
+    refuse_chip_and_chips(context)
     need_extra()
     from rramhil.flow import adapt_run, chips_with_gains, find_run, known_chips, new_network
 
@@ -62,7 +65,7 @@ def adapt(
     task, splits = load_task(found.config.task, settings.lab)
     network = new_network(task, splits, allow_digital=found.config.allow_digital)
     with opened_lab(settings) as kept, controlled_board(settings) as opened:
-        path = new_checkpoint(kept, task, name).run_path
+        path = new_run_path(kept, task, name)
         known = known_chips(opened, kept, parse_chips(chips, chip, opened.identity.chips))
         known = chips_with_gains(opened, kept, known)
         adapted = adapt_run(found, network, task, splits, known, opened.description)

@@ -256,7 +256,7 @@ def _infer(board: Board, lab: Lab, asked: _Asked) -> dict[str, Any]:
         found = _train(board, lab, asked, splits)
     path, run = found
     note(f"Run {path.name}: {run.config.gate} gating, {run.masks.density:.1%} of the cells.")
-    facts = _on_chip(board, lab, (asked.run or path.name, run), splits, asked)
+    facts = _on_chip(board, lab, found, splits, asked)
     return {
         "task": asked.task,
         "run": str(path),
@@ -289,7 +289,7 @@ def _train(board: Board, lab: Lab, asked: _Asked, splits: Splits) -> tuple[Path,
 
 
 def _on_chip(
-    board: Board, lab: Lab, named: tuple[str, Run], splits: Splits, asked: _Asked
+    board: Board, lab: Lab, found: tuple[Path, Run], splits: Splits, asked: _Asked
 ) -> dict[str, Any]:
     """Plan, apply, infer; each step is told."""
     from rramhil.cli._output import note
@@ -304,13 +304,13 @@ def _on_chip(
         refuse_what_is_not_reset,
     )
 
-    name, run = named
+    path, run = found
     task, examples = asked.loaded, _first(splits.test, asked.samples)
     network = new_network(task, splits, allow_digital=run.config.allow_digital)
     run.restore(network)
     chips = known_chips(board, lab, run.placement.chips)
     if not asked.gated:
-        refuse_what_is_not_reset(name, run, lab, chips)
+        refuse_what_is_not_reset(asked.run or path.name, run, lab, chips)
     maps_uS = {number: chip.cells.own_uS for number, chip in chips.items()}
     plan = plan_run(run, board.description, maps_uS)
     note(_told(plan, len(examples.inputs), asked))

@@ -215,7 +215,7 @@ def _trained(
     from rramhil.cli._boards import controlled_board, opened_lab
     from rramhil.cli._networks import load_task, parse_chips, with_all_training_data
     from rramhil.cli._trained import run_facts
-    from rramhil.flow import begin_training, resumed_training
+    from rramhil.flow import Checkpoint, begin_training, resumed_training
 
     task, splits = load_task(request.which, settings.lab)
     if request.final:
@@ -230,7 +230,7 @@ def _trained(
             if unfinished is None:
                 chip, several = chips
                 sockets = parse_chips(several, chip, board.identity.chips)
-                checkpoint = new_checkpoint(lab, task, name)
+                checkpoint = Checkpoint(new_run_path(lab, task, name))
                 training = begin_training(board, lab, sockets, request, task, splits, checkpoint)
             else:
                 training = resumed_training(board, lab, unfinished, task, splits)
@@ -260,13 +260,13 @@ def _unfinished(
     return checkpoint, kept
 
 
-def new_checkpoint(lab: Lab, task: Task, name: str | None) -> Checkpoint:
-    """Where a training is to be kept; refuses a name that is taken, before anything is done."""
+def new_run_path(lab: Lab, task: Task, name: str | None) -> Path:
+    """Where a run is to be kept; refuses a name that is taken, before anything is done."""
     from rramhil.errors import RunError
-    from rramhil.flow import Checkpoint, check_run_name, run_folder
+    from rramhil.flow import check_run_name, run_folder
 
     if name is None:
-        return Checkpoint(run_folder(lab.root, task.name))
+        return run_folder(lab.root, task.name)
     check_run_name(name)
     path = lab.root / "runs" / name
     if path.exists():
@@ -274,7 +274,7 @@ def new_checkpoint(lab: Lab, task: Task, name: str | None) -> Checkpoint:
             f"There is a run {name} already, and runs are never overwritten.",
             f"Name another with --run, or remove {path}.",
         )
-    return Checkpoint(path)
+    return path
 
 
 def train_and_keep(

@@ -116,11 +116,11 @@ def refuse_other_chips(run: Run, board: Board, lab: Lab, *, force: bool = False)
     """
     for number in run.placement.chips:
         board.chip(number)
-    present = {} if force else _present_maps(run, board, lab)
-    for number, trained_on in run.masks.map_ids.items():
-        if not force and present.get(number) != trained_on:
-            raise _of_another_chip(lab, number, trained_on, board.chip(number).serial)
-    run.masks.check(run.placement.id, present, force=force)
+    if force:
+        return
+    for number in run.masks.on_other_maps(_present_maps(run, board, lab)):
+        trained_on = run.masks.map_ids[number]
+        raise _of_another_chip(lab, number, trained_on, board.chip(number).serial)
 
 
 def geometry_of(description: Description) -> Geometry:

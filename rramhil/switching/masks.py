@@ -153,14 +153,16 @@ class MaskSet:
             )
         if force:
             return
-        for chip, trained_on in self.map_ids.items():
-            there = map_ids.get(chip)
-            if there != trained_on:
-                raise MaskError(
-                    f"The masks {self.id} were trained on map {trained_on} of chip {chip}, whose "
-                    f"map is now {there or 'unknown'}.",
-                    "Train on the present map, or force it and expect another accuracy.",
-                )
+        for chip in self.on_other_maps(map_ids):
+            raise MaskError(
+                f"The masks {self.id} were trained on map {self.map_ids[chip]} of chip {chip}, "
+                f"whose map is now {map_ids.get(chip) or 'unknown'}.",
+                "Train on the present map, or force it and expect another accuracy.",
+            )
+
+    def on_other_maps(self, map_ids: Mapping[int, str]) -> tuple[int, ...]:
+        """Chips whose map, of these by chip, is not the one that the masks were trained on."""
+        return tuple(chip for chip, one in self.map_ids.items() if map_ids.get(chip) != one)
 
     def save(self, path: Path) -> None:
         """Write them as an npz file of bits, whole or not at all.

@@ -80,6 +80,11 @@ def test_pair_masks_stay_where_they_were_learnt(cli: Cli) -> None:
     assert "mask adapt" not in cli("mask", "apply", "pairs", "--chip", "1", *TWO, code=2).sentences
 
 
+def test_one_option_says_which_sockets(cli: Cli, flat: Run) -> None:
+    told = cli("mask", "adapt", "flat", "--chip", "1", "--chips", "0", *TWO, code=2).sentences
+    assert "--chip and --chips both say which sockets" in told
+
+
 def test_a_chip_without_a_map_and_a_name_that_is_taken_are_refused(cli: Cli, flat: Run) -> None:
     other = ("--board", "sim://?seed=5")
     assert "`rramhil program --chip 0`" in cli("mask", "adapt", "flat", *other, code=3).sentences
