@@ -33,6 +33,8 @@ from rramhil.programming import Progress, Silent
 from rramhil.switching import Mask, Placement
 from rramhil.tasks import Examples, Task
 
+_BATCH_VECTORS = 1 << 18
+"""Of a layer, that are kept at once: samples of one batch have no more, unless one has."""
 _BATCH = 180
 _SEED = 1
 
@@ -260,7 +262,8 @@ def _outputs(
 ) -> Tensor:
     network.use(executor).eval()
     parts: list[Tensor] = []
-    for batch in examples.inputs.split(_BATCH):
+    most = max(matrix.vectors for matrix in network.matrices)
+    for batch in examples.inputs.split(min(_BATCH, max(1, _BATCH_VECTORS // max(1, most)))):
         parts.append(network(batch))
         on_batch(len(batch))
     return torch.cat(parts)

@@ -159,6 +159,9 @@ def new_network(
 ) -> Network:
     """Make and convert a task's model; its first weights follow from the seed.
 
+    What is counted for a sample is counted for one of the test data, which a chip is to answer:
+    training may be on parts of them.
+
     Raises
     ------
     ModelRefused
@@ -167,7 +170,7 @@ def new_network(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = task.model()
-    example = splits.train.inputs[:2]
+    example = splits.test.inputs[:1]
     network = convert(model, task.bits, example_input=example, allow_digital=allow_digital)
     if not network.matrices:
         raise ModelRefused(

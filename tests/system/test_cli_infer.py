@@ -67,6 +67,15 @@ task = Task(
     epochs=5,
 )
 """
+SMALL_UNET = """
+from dataclasses import replace
+from functools import partial
+
+from rramhil.tasks import load
+from rramhil.tasks.unet import UNet
+
+task = replace(load("retina-phantom"), name="small", model=partial(UNet, (4, 6)), epochs=1)
+"""
 TWO_MINUTES_S = 120
 CELLS = 512 * 512
 
@@ -290,3 +299,17 @@ def refused(cli: Cli, *arguments: str, code: int) -> str:
         typer.main.get_command(_app)([*arguments, "--lab", str(cli.lab)], standalone_mode=False)
     assert told.value.exit_code == code, told.value
     return str(told.value)
+
+
+def test_whole_photographs_are_priced_as_they_are_inferred_though_patches_trained(
+    cli: Cli,
+) -> None:
+    (cli.folder / "small.py").write_text(SMALL_UNET, encoding="utf-8")
+    cli("program")
+    cli("train", "small.py:task", "--overlay")
+    planned = cli("infer", "small.py:task", "--samples", "1", "--dry-run", "--json").json
+    said = cli("infer", "small.py:task", "--samples", "1", "--json").json
+    assert said["conversions"] == planned["conversions"]
+    assert said["board_time_s"] == pytest.approx(planned["board_time_s"], rel=1e-3)
+    assert said["value"] == pytest.approx(said["software_value"], abs=0.02)
+    assert 0.8 < said["noise_ratio"] < 1.25
