@@ -3,9 +3,9 @@
 Owns: what stands between `<!-- results: NAME -->` and `<!-- end -->` on that page, and what was to
 be reached. The files are what commands wrote: `comparison.json` of `rramhil train TASK --compare`,
 kept as `compare-TASK.json`, and as `conditions-TASK.json` where conditions were measured by
-themselves; what `rramhil mask pareto TASK --json` and `rramhil infer TASK --json` print, as
-`pareto-TASK.json` and `infer-TASK.json`; and `study-TASK.json` of docs/study.py. No figure is typed
-by hand.
+themselves; what `rramhil mask pareto TASK --json` prints, as `pareto-TASK.json`; `infer-TASK.json`
+and `pulses-TASK.json` of docs/replicates.py; and `study-TASK.json` of docs/study.py. No figure is
+typed by hand.
 """
 
 from __future__ import annotations
@@ -215,23 +215,46 @@ def pareto(facts: Facts) -> str:
 
 
 def on_chip(facts: Facts) -> str:
-    """A run on the simulated chip, beside the same on the map and in floats."""
-    samples = facts["samples"]
-    host = facts["elsewhere"][0]
+    """Runs on simulated chips, beside the same on their maps and in integers on the host."""
+    where = facts["each"][0]["elsewhere"][0]["where"]
     lines = [
-        f"`rramhil infer {facts['task']} --json`, {facts['gate']} gating:",
+        f"`{facts['command']}` ({facts['seconds']:,} s):",
         "",
-        f"| test samples | {facts['metric']} on the chip, % | on the map | chip less map, points "
-        "| same answer, % | pulses | board time a sample | energy a sample | "
-        f"{host['where']} |",
-        "|---|---|---|---|---|---|---|---|---|",
-        f"| {samples:,} | {100 * facts['value']:.2f} | {100 * facts['on_map_value']:.2f} "
-        f"| {100 * (facts['value'] - facts['on_map_value']):+.2f} "
-        f"| {100 * facts['agreement']:.2f} | {facts['pulses']} "
-        f"| {readable(facts['board_time_s'] / samples, 's')} "
-        f"| {readable(facts['energy_j'] / samples, 'J')} "
-        f"| {readable(host['time_s'], 's')}, {readable(host['energy_j'], 'J')} |",
+        f"| chip and seed | test samples | {facts['metric']} on the chip, % | on the map "
+        "| chip less map, points | same answer, % | pulses | board time a sample "
+        f"| energy a sample | {where} |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
+    for each in facts["each"]:
+        samples, host = each["samples"], each["elsewhere"][0]
+        lines.append(
+            f"| {each['seed']} | {samples:,} | {100 * each['value']:.2f} "
+            f"| {100 * each['on_map_value']:.2f} | {_chip_less_map(each):+.2f} "
+            f"| {100 * each['agreement']:.2f} | {each['pulses']} "
+            f"| {readable(each['board_time_s'] / samples, 's')} "
+            f"| {readable(each['energy_j'] / samples, 'J')} "
+            f"| {readable(host['time_s'], 's')}, {readable(host['energy_j'], 'J')} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def pulses(facts: Facts) -> str:
+    """Masks written by pulses, without hysteresis and with it."""
+    lines = [
+        f"`{facts['command']}` ({facts['seconds']:,} s), without hysteresis / with:",
+        "",
+        f"| chip and seed | epochs | hysteresis | flips | fewer | validation, % | "
+        f"{facts['metric']}, % | change, points |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for each in facts["each"]:
+        without, kept = each["without"], each["with"]
+        lines.append(
+            f"| {each['seed']} | {each['epochs']} | {each['hysteresis']:g} "
+            f"| {without['flips']:,} / {kept['flips']:,} | {_fewer(each):.1f} x "
+            f"| {100 * without['validation']:.2f} / {100 * kept['validation']:.2f} "
+            f"| {100 * without['test']:.2f} / {100 * kept['test']:.2f} | {_lost(each):+.2f} |"
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -321,8 +344,25 @@ def _change(task: str, row: str, condition: str, level: float, known: bool) -> f
 
 
 def _on_chip_less_map(task: str) -> float:
-    facts = _read(f"infer-{task}")
-    return 100 * (facts["value"] - facts["on_map_value"])
+    return mean(_chip_less_map(each) for each in _read(f"infer-{task}")["each"])
+
+
+def _chip_less_map(each: Facts) -> float:
+    """Points between a run on a chip and on its map."""
+    return 100 * (each["value"] - each["on_map_value"])
+
+
+def _by_hysteresis(task: str, of_one: Callable[[Facts], float]) -> float:
+    return mean(of_one(each) for each in _read(f"pulses-{task}")["each"])
+
+
+def _fewer(each: Facts) -> float:
+    return each["without"]["flips"] / max(1, each["with"]["flips"])
+
+
+def _lost(each: Facts) -> float:
+    """Points of the test metric that the hysteresis changes."""
+    return 100 * (each["with"]["test"] - each["without"]["test"])
 
 
 def _of_budget(budget: float, key: str) -> float:
@@ -347,6 +387,7 @@ _KINDS: dict[str, tuple[tuple[str, ...], Callable[[Facts], str]]] = {
     "ages": (("study",), ages),
     "pareto": (("pareto",), pareto),
     "infer": (("infer",), on_chip),
+    "pulses": (("pulses",), pulses),
 }
 _OF_ALL: dict[str, Callable[[], str]] = {"targets": targets, "published": published}
 _TARGETS = (
@@ -424,9 +465,34 @@ _TARGETS = (
             "+.2f",
         )
         for name, task in (
+            ("digits", "digits"),
             ("FashionMNIST", "fashion-mnist"),
             ("spoken digits", "spoken-digits"),
             ("retina", "retina-vessels"),
+        )
+    ),
+    *(
+        target
+        for name, task in (
+            ("digits", "digits"),
+            ("FashionMNIST", "fashion-mnist"),
+            ("spoken digits", "spoken-digits"),
+        )
+        for target in (
+            Target(
+                f"{name}, masks by pulses, times fewer flips with hysteresis",
+                "5 or more",
+                lambda task=task: _by_hysteresis(task, _fewer),
+                5.0,
+                form=".1f",
+            ),
+            Target(
+                f"{name}, masks by pulses, change with hysteresis, points",
+                "-0.5 or more",
+                lambda task=task: _by_hysteresis(task, _lost),
+                -0.5,
+                form="+.2f",
+            ),
         )
     ),
     Target(

@@ -93,6 +93,15 @@ NoiseOption = Annotated[
         "reads (the recorded reads in turn), conversions (each conversion on its own).",
     ),
 ]
+NoiseLevelOption = Annotated[
+    float | None,
+    typer.Option(
+        "--noise-level",
+        metavar="X",
+        help="Relative read noise of a cell while training; else the map's. 0.2 makes masks "
+        "that bear noise and stuck cells better.",
+    ),
+]
 MapOption = Annotated[
     str,
     typer.Option(
@@ -126,7 +135,7 @@ HysteresisOption = Annotated[
         metavar="X",
         min=0.0,
         help="By reset: keep a bit until its score is beyond the threshold by X standard "
-        "deviations of the first scores; 0.7 saves most pulses.",
+        "deviations of the first scores; 0.2 saves most pulses.",
     ),
 ]
 BudgetOption = Annotated[

@@ -41,6 +41,7 @@ from rramhil.cli._training import (
     InTheLoopOption,
     MapOption,
     NameArgument,
+    NoiseLevelOption,
     NoiseOption,
     RateOption,
     ResumeOption,
@@ -80,7 +81,7 @@ app = new_app()
         "rramhil train my_task.py:task --chips 0-3 --run wide",
         "rramhil train digits --resume",
         "rramhil train digits --epochs 12 --rate 0.003 --final",
-        "rramhil train digits --by reset --hysteresis 0.7 --in-the-loop 10",
+        "rramhil train digits --by reset --hysteresis 0.2 --in-the-loop 10",
         "rramhil train digits --compare --chips 0-2",
     )
 )
@@ -101,6 +102,7 @@ def train(
     overlay: OverlayOption = False,
     allow_digital: AllowDigitalOption = False,
     noise: NoiseOption = "map",
+    noise_level: NoiseLevelOption = None,
     map_kind: MapOption = "own",
     in_the_loop: InTheLoopOption = None,
     by: ByOption = "gate",
@@ -182,6 +184,7 @@ def train(
         allow_digital=allow_digital,
         device=device,
         noise=noise,  # type: ignore[arg-type]
+        noise_level=noise_level,
         map=map_kind,  # type: ignore[arg-type]
         by=by,  # type: ignore[arg-type]
         hysteresis=hysteresis,

@@ -66,12 +66,16 @@ class Row:
     on: str = "own"
 
 
+ROBUST_NOISE = 0.2
+"""Relative read noise of a cell while masks are trained that are to bear faults; decision 0034."""
+
 ROWS = (
     Row("trained", "ordinary weights, trained", "trained"),
     Row("frozen", "all pairs of the chip, only the read-out trained", "frozen"),
     Row("frozen-digital", "the same, with all gains, biases and batch norm", "frozen-digital"),
     Row("pair", "G+ - G- gated pair by pair", "pair"),
     Row("cell", "each cell gated on its own", "cell"),
+    Row("robust", f"the same, trained with {ROBUST_NOISE:.0%} read noise", "robust"),
     Row("codebook", f"cells gated in {STEPS:g} times the dense steps", "codebook"),
     Row("ternary", "digital weights -1, 0, 1, gated as cells", "flat"),
     Row("flat", "cell mask that knows no map, on the map", "flat", "map"),
@@ -144,13 +148,13 @@ def _frozen(trains_digital: bool) -> Maker:
     return make
 
 
-def _gated(kind: str) -> Maker:
+def _gated(kind: str, noise: float | None = None) -> Maker:
     def make(network: Network, replicate: Replicate, density: float, seed: int) -> WeightExecutor:
         return SupermaskExecutor(
             replicate.pairs,
             kind,  # type: ignore[arg-type]
             density=density,
-            noise=replicate.noise,
+            noise=replicate.noise if noise is None else noise,
             seed=seed,
         )
 
@@ -180,6 +184,7 @@ TRAININGS: Mapping[str, Maker] = {
     "frozen-digital": _frozen(True),
     "pair": _gated("pair"),
     "cell": _gated("cell"),
+    "robust": _gated("cell", ROBUST_NOISE),
     "codebook": _codebook,
     "flat": _flat,
 }

@@ -38,7 +38,8 @@ _NUMBERS = {
     "seed": _Range(0, 2**32 - 1, 1),
     # beyond, rates and deviations of scores are all the same
     "rate": _Range(0, 1000, 0.01, has_low=False),
-    "hysteresis": _Range(0, 1000, 0.7),
+    "noise_level": _Range(0, 1, 0.2),
+    "hysteresis": _Range(0, 1000, 0.2),
     "steps": _Range(0, 1_000_000, 1.25, has_low=False),
     "pulse_budget": _Range(1, 2**53, 100_000),
     "cell_pulses": _Range(1, 2**53, 10),

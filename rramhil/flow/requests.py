@@ -19,8 +19,8 @@ NoiseSource = Literal["map", "cells", "reads", "conversions"]
 OFF_uS = 1.0
 """What a cell conducts after a RESET, until it is measured. Source: assumed."""
 
-_BEGIN = 0.1
-"""Share of a training before masks are first written by pulses; decision 0030."""
+_BEGIN = 0.5
+"""Share of a training before masks are first written by pulses; decision 0035."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,9 @@ class TrainRequest:
     noise : "map", "cells", "reads" or "conversions"
         Read noise while training: one relative figure for all cells, each cell's own, the recorded
         reads of the map in turn, or one relative figure for every conversion on its own.
+    noise_level : float or None
+        That relative figure, 0 to 1, for masks that bear more than the map's own read noise, which
+        None is for.
     map : "own" or "flat"
         Train on the cells of the chips, or on the mean of them alone, for any chip.
     by : "gate" or "reset"
@@ -79,6 +82,7 @@ class TrainRequest:
     allow_digital: bool = False
     device: str = "cpu"
     noise: NoiseSource = "map"
+    noise_level: float | None = None
     map: Literal["own", "flat"] = "own"
     by: Literal["gate", "reset"] = "gate"
     hysteresis: float = 0.0
@@ -95,6 +99,7 @@ class TrainRequest:
             density=self.density,
             seed=self.seed,
             rate=self.rate,
+            noise_level=self.noise_level,
             hysteresis=self.hysteresis,
             steps=self.steps,
             pulse_budget=self.pulse_budget,
@@ -140,6 +145,11 @@ class TrainRequest:
         return [name for name in names if getattr(self, name) != getattr(other, name)]
 
     def _refuse_contradictions(self) -> None:
+        if self.noise_level is not None and self.noise in ("cells", "reads"):
+            raise UsageError(
+                f"With --noise {self.noise} each cell has a read noise of its own.",
+                "Leave --noise-level, or write --noise map or conversions.",
+            )
         economical = self.hysteresis or self.pulse_budget or self.cell_pulses
         if self.by == "gate" and economical:
             raise UsageError(

@@ -94,7 +94,8 @@ class Start:
         """Standard deviation of a read while training: relative, or in uS cell by cell."""
         if self.request.noise == "cells":
             return self.pairs(network, self.spreads_uS)
-        return self.noise
+        level = self.request.noise_level
+        return self.noise if level is None else level
 
 
 def started(

@@ -213,6 +213,8 @@ def _run(
             "threads": start.threads,
             "torch": torch.__version__,
             "task_digest": start.digest,
+            # `noise` of a run is how much there is, that of a request where it is taken from
+            "noise_source": request.noise,
             **{
                 name: value
                 for name, value in request.as_dict().items()

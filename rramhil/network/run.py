@@ -63,7 +63,7 @@ class RunConfig(BaseModel):
     density : float or None
         Share of gates that were to be open; None where a threshold decided.
     noise : float
-        Relative read noise while training.
+        Relative read noise of a cell, as the maps have it.
     allow_digital : bool
         Whether modules with weights were allowed to stay digital.
     settings : mapping

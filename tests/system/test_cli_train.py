@@ -28,6 +28,7 @@ TRAIN_KEYS = {
     "epoch_s",
     "chip_share",
 }
+NOISE_SETTINGS = ("noise_source", "noise_level")
 MY_TASK = """
 from dataclasses import replace
 
@@ -72,6 +73,23 @@ def test_digits_are_learnt_and_kept(cli: Cli) -> None:
     assert planned["total"]["bounds"]["steps"] >= planned["total"]["bounds"]["absolute"]
     assert planned["reset"]["reset_pulses"] == 7104
     assert (cli.folder / "place.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_run_says_what_noise_it_was_trained_with(cli: Cli) -> None:
+    own, more, reads = (
+        Run.load(Path(cli("train", "digits", "--epochs", "1", *options, "--json").json["run"]))
+        for options in ((), ("--noise-level", "0.15"), ("--noise", "reads"))
+    )
+    assert more.config.noise == own.config.noise == reads.config.noise  # the map's
+    told = [each.config.settings[name] for each in (own, more) for name in NOISE_SETTINGS]
+    assert told == ["map", None, "map", 0.15]
+    assert reads.config.settings["noise_source"] == "reads"
+    assert len({own.masks.id, more.masks.id, reads.masks.id}) == 3
+
+    both = ("--noise", "reads", "--noise-level", "0.15")
+    assert (
+        "each cell has a read noise of its own" in cli("train", "digits", *both, code=2).sentences
+    )
 
 
 def test_gains_are_kept_and_measured_again_where_their_file_is_damaged(cli: Cli) -> None:

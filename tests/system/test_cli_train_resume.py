@@ -127,7 +127,7 @@ def test_an_interrupted_training_says_how_to_go_on_and_what_contradicts_it(cli: 
 @pytest.mark.slow
 def test_masks_in_the_chip_are_those_of_the_run_also_after_a_kill(cli: Cli) -> None:
     """In the loop the chip is read anew, so masks may differ; what is in its cells may not."""
-    options = ("--by", "reset", "--hysteresis", "0.7", "--in-the-loop", "8")
+    options = ("--by", "reset", "--hysteresis", "0.2", "--in-the-loop", "8")
     cli.environment["PAUSE_S"] = "0.13"
     try:
         with cli.start("train", "slow.py:task", "--run", "loop", *options) as process:

@@ -23,7 +23,7 @@ from rramhil.comparison import (  # noqa: E402
 )
 from rramhil.comparison.conditions import Condition, OFF_uS, under  # noqa: E402
 from rramhil.comparison.kept import load_trained  # noqa: E402
-from rramhil.comparison.rows import of_units, train_once  # noqa: E402
+from rramhil.comparison.rows import ROBUST_NOISE, of_units, train_once  # noqa: E402
 from rramhil.errors import RunError, UsageError  # noqa: E402
 from rramhil.flow import STEPS, new_network  # noqa: E402
 from rramhil.network import Pairs, plan  # noqa: E402
@@ -183,6 +183,23 @@ def test_codebooks_keep_to_their_budget_of_steps(tmp_path: Path):
     assert max(rows["codebook"].steps) <= STEPS < min(rows["cell"].steps)
     assert rows["trained"].steps == rows["ternary"].steps == ()
     assert np.mean(rows["codebook"].validation) > 0.3  # 18 steps of training
+
+
+def test_robust_masks_are_those_of_cells_that_read_noisier_than_they_do():
+    (measured,) = replicates(1)
+
+    def gates(kind: str, noise: float) -> list[bytes]:
+        trained = train_once(
+            kind,
+            new_network(DIGITS, SPLITS),
+            DIGITS,
+            SPLITS,
+            replace(measured, noise=noise),
+            TrainSettings(2, batch=64),
+        )
+        return [mask.plus.tobytes() + mask.minus.tobytes() for mask in trained.masks.values()]
+
+    assert gates("robust", 0.02) == gates("cell", ROBUST_NOISE) != gates("cell", 0.02)
 
 
 def test_a_comparison_of_before_placements_were_kept_takes_codebooks_too(tmp_path: Path):

@@ -42,11 +42,20 @@ def test_a_study_of_an_unknown_task_or_without_its_data_is_refused_in_one_senten
     assert "`rramhil data fetch fashion-mnist`" in told
 
 
-def test_a_study_says_what_each_argument_is(ended: Ended) -> None:
+@pytest.mark.parametrize("script", ["study.py", "replicates.py"])
+def test_a_study_says_what_each_argument_is(ended: Ended, script: str) -> None:
     pytest.importorskip("torch", reason="a study needs the extra `train`")
-    code, told, _ = ended("study.py", "--help")
+    code, told, _ = ended(script, "--help")
     assert code == 0
     assert "my_task.py:task" in told
+
+
+def test_replicates_of_an_unknown_task_are_refused_and_of_a_bad_option_too(ended: Ended) -> None:
+    pytest.importorskip("torch", reason="a study needs the extra `train`")
+    code, _, told = ended("replicates.py", "infer", "nosuch")
+    assert (code, told.count("\n")) == (3, 1)
+    code, _, told = ended("replicates.py", "infer", "digits", "--chips", "0")
+    assert (code, "--chips" in told) == (2, True)
 
 
 def test_the_page_of_results_takes_no_arguments_and_says_so(

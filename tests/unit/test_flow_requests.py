@@ -31,6 +31,8 @@ HUGE = 10**23
         ("rate", 0.0, {}),
         ("steps", math.nan, {"gate": "codebook"}),
         ("steps", math.inf, {"gate": "codebook"}),
+        ("noise_level", -0.1, {}),
+        ("noise_level", math.nan, {}),
         ("hysteresis", math.inf, {"by": "reset"}),
         ("hysteresis", math.nan, {"by": "reset"}),
         ("cell_pulses", 0, {"by": "reset"}),

@@ -1,0 +1,145 @@
+"""Measure masks on three simulated chips, each with a training seed of its own, by the commands.
+
+Owns: `docs/results/infer-TASK.json` and `docs/results/pulses-TASK.json`. Programs the chips in a
+lab that is thrown away, trains on each, then
+
+    infer       sends all test samples to the chip: `rramhil infer`
+    pulses      trains twice for masks that are written by pulses, without hysteresis and with it
+
+    python docs/replicates.py infer TASK [--data FOLDER] [--chips N] [-- OPTIONS OF TRAIN]
+    python docs/replicates.py pulses TASK [--hysteresis 0.2] [-- OPTIONS OF TRAIN]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rramhil._atomic import write_whole
+from rramhil.cli import _errors
+from rramhil.datasets import data_root
+from rramhil.lab import software_version
+from rramhil.settings import resolve
+from rramhil.tasks import load
+
+HERE = Path(__file__).parent
+
+
+class Bench(NamedTuple):
+    """Where commands are given: a lab of its own, a board with so many chips."""
+
+    lab: Path
+    chips: int
+    data: Path
+
+    def __call__(self, *words: str) -> dict[str, Any]:
+        """Give a command; what it prints as JSON. Ends as the command does, if that fails."""
+        board = f"sim://?seed=0&chips={self.chips}"
+        command = [sys.executable, "-m", "rramhil", *words, "--board", board, "--json"]
+        done = subprocess.run(
+            [*command, "--lab", str(self.lab)],
+            stdout=subprocess.PIPE,
+            env=os.environ | {"RRAMHIL_DATA": str(self.data)},
+            check=False,
+        )
+        if done.returncode:
+            sys.exit(done.returncode)  # it has said why
+        return json.loads(done.stdout)
+
+
+def main() -> None:
+    """Read the command line, and measure what it asks for."""
+    words = sys.argv[1:]
+    split = words.index("--") if "--" in words else len(words)
+    asked = _parser().parse_args(words[:split])
+    with _errors.finish(_errors.Run(debug=asked.debug)):
+        measure(asked, words[split + 1 :])
+
+
+def measure(asked: argparse.Namespace, options: Sequence[str]) -> None:
+    """Measure on fresh chips with these options of `train`, and write the file."""
+    task = load(asked.task)
+    began_s = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(Path(folder), asked.chips, asked.data or data_root(resolve().lab))
+        for chip in range(asked.chips):
+            bench("program", "--chip", str(chip))
+        of_chip = on_chip if asked.what == "infer" else by_pulses
+        each = [of_chip(bench, asked, options, chip) for chip in range(asked.chips)]
+    facts = {
+        "command": " ".join(["python docs/replicates.py", *sys.argv[1:]]),
+        "task": asked.task,
+        "metric": task.metric_name,
+        "options": list(options),
+        "each": each,
+        "seconds": round(time.perf_counter() - began_s),
+        "software": software_version(),
+    }
+    path = HERE / "results" / f"{asked.what}-{task.name}.json"
+    path.parent.mkdir(exist_ok=True)
+    write_whole(path, (json.dumps(facts, indent=1) + "\n").encode())
+    print(f"{path.name}: {facts['seconds']} s")
+
+
+def on_chip(
+    bench: Bench, asked: argparse.Namespace, options: Sequence[str], chip: int
+) -> dict[str, Any]:
+    """Train on a chip, with its number as the seed, and infer there."""
+    which = ("--chip", str(chip), "--run", f"chip-{chip}")
+    trained = bench("train", asked.task, *which, "--seed", str(chip), *options)
+    facts = bench("infer", asked.task, *which)
+    print(f"chip {chip}: {facts['value']:.2%}, {facts['on_map_value']:.2%} on the map", flush=True)
+    return {"seed": chip, "epochs": trained["epochs"], "epoch_s": trained["epoch_s"], **facts}
+
+
+def by_pulses(
+    bench: Bench, asked: argparse.Namespace, options: Sequence[str], chip: int
+) -> dict[str, Any]:
+    """Train masks of a chip that are written by pulses, without hysteresis and with it."""
+    said: dict[str, Any] = {"seed": chip, "hysteresis": asked.hysteresis}
+    for name, hysteresis in (("without", 0.0), ("with", asked.hysteresis)):
+        which = ("--chip", str(chip), "--run", f"{name}-{chip}", "--seed", str(chip))
+        more = ("--by", "reset", "--hysteresis", str(hysteresis))
+        trained = bench("train", asked.task, *which, *more, *options)
+        flips = trained["by_reset"]["flips"]
+        said["epochs"] = trained["epochs"]
+        said[name] = {"flips": flips, **{key: trained[key] for key in ("validation", "test")}}
+        print(f"chip {chip}, {name}: {flips:,} flips, {trained['test']:.2%}", flush=True)
+    return said
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__.partition("\n")[0],
+        epilog="What follows -- are options of `rramhil train`, such as --rate 0.003.",
+    )
+    parser.add_argument("what", choices=("infer", "pulses"), help="What to measure.")
+    parser.add_argument(
+        "task", metavar="TASK", help="A built-in task, or my_task.py:task of one's own."
+    )
+    parser.add_argument(
+        "--chips", type=int, default=3, choices=range(1, 9), metavar="N", help="1 to 8; else 3."
+    )
+    parser.add_argument(
+        "--hysteresis", type=float, default=0.2, metavar="X", help="Of pulses; else 0.2."
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        metavar="FOLDER",
+        help="Folder of the data sets; else that of `rramhil data`.",
+    )
+    parser.add_argument("--debug", action="store_true", help="Show the traceback of an error.")
+    return parser
+
+
+if __name__ == "__main__":
+    main()
