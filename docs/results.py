@@ -1,34 +1,32 @@
 """Write the tables of docs/results.md from docs/results/*.json; `make docs` runs it.
 
-Owns: what stands between `<!-- results: NAME -->` and `<!-- end -->` on that page, and what was to
-be reached. The files are what commands wrote: `comparison.json` of `rramhil train TASK --compare`,
-kept as `compare-TASK.json`, and as `conditions-TASK.json` where conditions were measured by
-themselves; what `rramhil mask pareto TASK --json` prints, as `pareto-TASK.json`; `infer-TASK.json`
-and `pulses-TASK.json` of docs/replicates.py; and `study-TASK.json` of docs/study.py. No figure is
-typed by hand.
+Owns: what stands between `<!-- results: NAME -->` and `<!-- end -->` on that page. Single figures
+are those of `measured.py`; targets are in `targets.py`. The files are what commands wrote:
+`comparison.json` of `rramhil train TASK --compare`, kept as `compare-TASK.json`, and as
+`conditions-TASK.json` where conditions were measured by themselves; what `rramhil mask pareto TASK
+--json` prints, as `pareto-TASK.json`; `infer-TASK.json` and `pulses-TASK.json`, of replicates.py;
+and `study-TASK.json` of study.py. No figure is typed by hand.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import math
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import mean
-from typing import Any, NamedTuple
+
+import measured
+from measured import Facts
+from targets import TARGETS
 
 from rramhil._atomic import write_whole
 from rramhil._units import readable
 from rramhil.cli._errors import Run, finish
 from rramhil.errors import UsageError
 
-HERE = Path(__file__).parent
-PAGE, RESULTS = HERE / "results.md", HERE / "results"
+PAGE = Path(__file__).parent / "results.md"
 _BLOCK = re.compile(r"(<!-- results: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
-
-Facts = dict[str, Any]
 
 
 def main() -> None:
@@ -61,18 +59,18 @@ def block(name: str) -> str:
             f"Known are {', '.join((*_OF_ALL, *_KINDS))}.",
         )
     files, draw = _KINDS[kind]
-    found = _first(files, task)
-    if not _path(found).is_file():
-        return f"*Not measured yet: there is no {_path(found).name}.*\n"
-    return draw(_read(found))
+    found = measured.first(files, task)
+    if not measured.path(found).is_file():
+        return f"*Not measured yet: there is no {measured.path(found).name}.*\n"
+    return draw(measured.read(found))
 
 
 def targets() -> str:
     """What was to be reached, beside what was."""
     lines = ["| target | | reached | held |", "|---|---|---|---|"]
-    for target in _TARGETS:
+    for target in TARGETS:
         try:
-            value = target.measured()
+            value = target.figure()
         except FileNotFoundError:
             lines.append(f"| {target.what} | {target.said} | not measured yet | |")
             continue
@@ -92,9 +90,11 @@ def published() -> str:
         ("fashion-mnist", "FashionMNIST | 17.3 % accuracy"),
         ("spoken-digits", "spoken digits | 19.9 % accuracy"),
     ):
-        found = {row["name"] for row in _read(f"compare-{name}")["rows"]}
+        found = {row["name"] for row in measured.read(f"compare-{name}")["rows"]}
         gains = [
-            f"{_less(name, row, base):+.1f} points" if {row, base} <= found else "not measured"
+            f"{measured.less(name, row, base):+.1f} points"
+            if {row, base} <= found
+            else "not measured"
             for row, base in (("cell", "frozen"), ("pair", "frozen"), ("cell", "frozen-digital"))
         ]
         lines.append(f"| {said} | {' | '.join(gains)} |")
@@ -229,7 +229,7 @@ def on_chip(facts: Facts) -> str:
         samples, host = each["samples"], each["elsewhere"][0]
         lines.append(
             f"| {each['seed']} | {samples:,} | {100 * each['value']:.2f} "
-            f"| {100 * each['on_map_value']:.2f} | {_chip_less_map(each):+.2f} "
+            f"| {100 * each['on_map_value']:.2f} | {measured.chip_less_map(each):+.2f} "
             f"| {100 * each['agreement']:.2f} | {each['pulses']} "
             f"| {readable(each['board_time_s'] / samples, 's')} "
             f"| {readable(each['energy_j'] / samples, 'J')} "
@@ -251,9 +251,10 @@ def pulses(facts: Facts) -> str:
         without, kept = each["without"], each["with"]
         lines.append(
             f"| {each['seed']} | {each['epochs']} | {each['hysteresis']:g} "
-            f"| {without['flips']:,} / {kept['flips']:,} | {_fewer(each):.1f} x "
+            f"| {without['flips']:,} / {kept['flips']:,} | {measured.fewer(each):.1f} x "
             f"| {100 * without['validation']:.2f} / {100 * kept['validation']:.2f} "
-            f"| {100 * without['test']:.2f} / {100 * kept['test']:.2f} | {_lost(each):+.2f} |"
+            f"| {100 * without['test']:.2f} / {100 * kept['test']:.2f} "
+            f"| {measured.lost(each):+.2f} |"
         )
     return "\n".join(lines) + "\n"
 
@@ -269,112 +270,6 @@ def command(facts: Facts) -> str:
     )
 
 
-class Target(NamedTuple):
-    """A figure that was to be reached.
-
-    Attributes
-    ----------
-    what, said : str
-        Of what, and how the target is written.
-    measured : callable
-        The figure, from the files.
-    low, high : float
-        Where it is reached.
-    form : str
-        How the figure is written.
-    """
-
-    what: str
-    said: str
-    measured: Callable[[], float]
-    low: float = -math.inf
-    high: float = math.inf
-    form: str = ".2f"
-
-
-def _path(name: str) -> Path:
-    return RESULTS / f"{name}.json"
-
-
-def _first(files: Sequence[str], task: str) -> str:
-    """Name of the first of several files that there is, or of the last one."""
-    names = [f"{file}-{task}" for file in files]
-    return next((name for name in names if _path(name).is_file()), names[-1])
-
-
-def _read(name: str) -> Facts:
-    try:
-        return json.loads(_path(name).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UsageError(
-            f"{_path(name)} is damaged: {error}.",
-            "Make it anew with its command, which the head of docs/results.py names.",
-        ) from error
-
-
-def _row(task: str, name: str) -> Facts:
-    return _only(_read(f"compare-{task}")["rows"], name=name)
-
-
-def _only(found: Sequence[Facts], **said: Any) -> Facts:
-    """The one of which this is said."""
-    (one,) = (each for each in found if said.items() <= each.items())
-    return one
-
-
-def _test(task: str, name: str) -> float:
-    return 100 * mean(_row(task, name)["test"])
-
-
-def _also(task: str, name: str, metric: str) -> float:
-    return mean(_row(task, name)["test_also"][metric])
-
-
-def _less(task: str, name: str, base: str) -> float:
-    return _test(task, name) - _test(task, base)
-
-
-def _change(task: str, row: str, condition: str, level: float, known: bool) -> float:
-    """Points that a condition changes a row's test metric by."""
-    found = _read(_first(_KINDS["conditions"][0], task))["conditions"]
-    if not found:
-        raise FileNotFoundError
-    each = _only(found, row=row, condition=condition, level=level, known=known)
-    return 100 * each["change"]["value"]
-
-
-def _on_chip_less_map(task: str) -> float:
-    return mean(_chip_less_map(each) for each in _read(f"infer-{task}")["each"])
-
-
-def _chip_less_map(each: Facts) -> float:
-    """Points between a run on a chip and on its map."""
-    return 100 * (each["value"] - each["on_map_value"])
-
-
-def _by_hysteresis(task: str, of_one: Callable[[Facts], float]) -> float:
-    return mean(of_one(each) for each in _read(f"pulses-{task}")["each"])
-
-
-def _fewer(each: Facts) -> float:
-    return each["without"]["flips"] / max(1, each["with"]["flips"])
-
-
-def _lost(each: Facts) -> float:
-    """Points of the test metric that the hysteresis changes."""
-    return 100 * (each["with"]["test"] - each["without"]["test"])
-
-
-def _of_budget(budget: float, key: str) -> float:
-    return _only(_read("pareto-fashion-mnist")["trades"], budget=budget)[key]
-
-
-def _by_codebook() -> float:
-    """Points of the test metric that the codebook of 1.25 times the dense steps loses."""
-    free = _only(_read("pareto-fashion-mnist")["trades"], budget=None)["test"]
-    return 100 * (_of_budget(1.25, "test") - free)
-
-
 _AT_LAST = (
     " Rate and epoch were chosen on the first replicate; then every replicate was trained once "
     "more on all training data, of which validation data are a part."
@@ -382,7 +277,7 @@ _AT_LAST = (
 _NAMES = {"noise": "read noise", "stuck": "stuck cells", "unformed": "unformed cells"}
 _KINDS: dict[str, tuple[tuple[str, ...], Callable[[Facts], str]]] = {
     "compare": (("compare",), comparison),
-    "conditions": (("conditions", "compare"), conditions),
+    "conditions": (measured.CONDITIONS, conditions),
     "faults": (("study",), conditions),
     "ages": (("study",), ages),
     "pareto": (("pareto",), pareto),
@@ -390,125 +285,6 @@ _KINDS: dict[str, tuple[tuple[str, ...], Callable[[Facts], str]]] = {
     "pulses": (("pulses",), pulses),
 }
 _OF_ALL: dict[str, Callable[[], str]] = {"targets": targets, "published": published}
-_TARGETS = (
-    Target("FashionMNIST, cell, %", "88.0 or more", lambda: _test("fashion-mnist", "cell"), 88.0),
-    Target(
-        "FashionMNIST, cell less trained, points",
-        "-0.5 or more",
-        lambda: _less("fashion-mnist", "cell", "trained"),
-        -0.5,
-        form="+.2f",
-    ),
-    Target("FashionMNIST, pair, %", "85.5 or more", lambda: _test("fashion-mnist", "pair"), 85.5),
-    Target(
-        "FashionMNIST, cell less frozen, points",
-        "13 or more",
-        lambda: _less("fashion-mnist", "cell", "frozen"),
-        13.0,
-        form="+.2f",
-    ),
-    Target(
-        "spoken digits, the paper's features, cell, %",
-        "97 or more",
-        lambda: _test("spoken-digits", "cell"),
-        97.0,
-    ),
-    Target(
-        "spoken digits, official split, cell less trained, lower bound, points",
-        "above -2",
-        lambda: 100 * _row("spoken-digits-official", "cell")["difference"]["low"],
-        -2.0,
-        form="+.2f",
-    ),
-    Target(
-        "retina, cell, ROC AUC of whole frames",
-        ".980 or more",
-        lambda: _also("retina-vessels", "cell", "ROC AUC, whole frame"),
-        0.98,
-        form=".3f",
-    ),
-    Target(
-        "retina, cell, PR AUC of whole frames",
-        ".865 or more",
-        lambda: _also("retina-vessels", "cell", "PR AUC, whole frame"),
-        0.865,
-        form=".3f",
-    ),
-    Target(
-        "FashionMNIST, cell, 10 % read noise, points",
-        "-0.5 or more",
-        lambda: _change("fashion-mnist", "cell", "noise", 0.1, known=False),
-        -0.5,
-        form="+.2f",
-    ),
-    Target(
-        "FashionMNIST, cell, 5 % stuck cells, points",
-        "-1.3 or more",
-        lambda: _change("fashion-mnist", "cell", "stuck", 0.05, known=False),
-        -1.3,
-        form="+.2f",
-    ),
-    Target(
-        "FashionMNIST, cell, 5 % stuck cells in the map at training time, points",
-        "-0.4 or more",
-        lambda: _change("fashion-mnist", "cell", "stuck", 0.05, known=True),
-        -0.4,
-        form="+.2f",
-    ),
-    *(
-        Target(
-            f"{name}, on the chip less on the map, points",
-            "within 0.5",
-            lambda task=task: _on_chip_less_map(task),
-            -0.5,
-            0.5,
-            "+.2f",
-        )
-        for name, task in (
-            ("digits", "digits"),
-            ("FashionMNIST", "fashion-mnist"),
-            ("spoken digits", "spoken-digits"),
-            ("retina", "retina-vessels"),
-        )
-    ),
-    *(
-        target
-        for name, task in (
-            ("digits", "digits"),
-            ("FashionMNIST", "fashion-mnist"),
-            ("spoken digits", "spoken-digits"),
-        )
-        for target in (
-            Target(
-                f"{name}, masks by pulses, times fewer flips with hysteresis",
-                "5 or more",
-                lambda task=task: _by_hysteresis(task, _fewer),
-                5.0,
-                form=".1f",
-            ),
-            Target(
-                f"{name}, masks by pulses, change with hysteresis, points",
-                "-0.5 or more",
-                lambda task=task: _by_hysteresis(task, _lost),
-                -0.5,
-                form="+.2f",
-            ),
-        )
-    ),
-    Target(
-        "FashionMNIST, codebook, times the dense steps",
-        "1.25 or fewer",
-        lambda: _of_budget(1.25, "ratio"),
-        high=1.25,
-    ),
-    Target(
-        "FashionMNIST, codebook less free cell, 8 epochs, points",
-        "-2.0 or more",
-        _by_codebook,
-        -2.0,
-        form="+.2f",
-    ),
-)
 
 
 def _budget(trade: Facts) -> str:

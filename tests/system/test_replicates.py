@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import runpy
 import shutil
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import results
 
 pytest.importorskip("torch", reason="networks need the extra `train`")
 
@@ -39,7 +39,7 @@ def test_every_chip_is_trained_with_its_own_seed_and_inferred_on(docs: Path) -> 
     assert (first["seed"], second["seed"], first["epochs"]) == (0, 1, 3)
     assert first["chips"] != second["chips"]
     assert (first["pulses"], first["samples"]) == (0, 540)
-    shown = runpy.run_path(str(DOCS / "results.py"))["on_chip"](facts).splitlines()
+    shown = results.on_chip(facts).splitlines()
     assert shown[0].startswith("`python docs/replicates.py infer digits --chips 2 -- --epochs 3`")
     assert f"| 1 | 540 | {100 * second['value']:.2f} " in shown[-1]
 
@@ -48,7 +48,7 @@ def test_hysteresis_is_measured_beside_none(docs: Path) -> None:
     facts, _ = measured(docs, "pulses", "digits", "--chips", "1", "--", "--epochs", "6")
     (each,) = facts["each"]
     assert each["with"]["flips"] < each["without"]["flips"]
-    shown = runpy.run_path(str(DOCS / "results.py"))["pulses"](facts)
+    shown = results.pulses(facts)
     assert f"| {each['without']['flips']:,} / {each['with']['flips']:,} |" in shown
 
 

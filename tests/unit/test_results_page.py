@@ -2,44 +2,32 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
-from types import ModuleType
 
+import measured
 import pytest
+import results
 
 from rramhil.errors import UsageError
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
 
-
-@pytest.fixture(scope="module")
-def results() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("results_page", DOCS / "results.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_the_tables_are_those_of_the_files(results: ModuleType):
+def test_the_tables_are_those_of_the_files():
     page = results.PAGE.read_text(encoding="utf-8")
     assert results.filled(page) == page, "run `python docs/results.py`"
 
 
-def test_every_file_of_results_is_on_the_page(results: ModuleType):
+def test_every_file_of_results_is_on_the_page():
     page = results.PAGE.read_text(encoding="utf-8")
-    for path in results.RESULTS.glob("*.json"):
+    for path in measured.RESULTS.glob("*.json"):
         kind, _, task = path.stem.partition("-")
         assert f"<!-- results: {'ages' if kind == 'study' else kind}-{task} -->" in page
 
 
 def test_targets_are_held_where_the_files_say_so(
-    results: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(results, "RESULTS", tmp_path)
+    monkeypatch.setattr(measured, "RESULTS", tmp_path)
     every = results.targets().splitlines()[2:]
     assert all("not measured yet" in line for line in every)
     tests = {"cell": 0.881, "trained": 0.89, "pair": 0.86, "frozen": 0.7}
@@ -53,22 +41,22 @@ def test_targets_are_held_where_the_files_say_so(
         assert line.endswith(end)
 
 
-def test_a_figure_that_was_not_measured_is_said_to_be_missing(results: ModuleType):
+def test_a_figure_that_was_not_measured_is_said_to_be_missing():
     assert "Not measured yet" in results.block("compare-nothing")
 
 
 def test_a_block_of_no_known_kind_and_a_damaged_file_are_refused(
-    results: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     with pytest.raises(UsageError, match="block nonsense-digits, of no known kind"):
         results.block("nonsense-digits")
-    monkeypatch.setattr(results, "RESULTS", tmp_path)
+    monkeypatch.setattr(measured, "RESULTS", tmp_path)
     (tmp_path / "compare-digits.json").write_text("{")
     with pytest.raises(UsageError, match=r"compare-digits\.json is damaged"):
         results.block("compare-digits")
 
 
-def test_a_file_says_how_it_was_made(results: ModuleType):
-    for path in results.RESULTS.glob("compare-*.json"):
+def test_a_file_says_how_it_was_made():
+    for path in measured.RESULTS.glob("compare-*.json"):
         facts = json.loads(path.read_text(encoding="utf-8"))
         assert f"rramhil train {facts['task']} --compare" in results.block(path.stem)

@@ -1,0 +1,166 @@
+"""What was to be reached, and where each figure is found. Does nothing.
+
+Owns: the list of targets. They were set before anything was measured.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import measured
+
+
+class Target(NamedTuple):
+    """A figure that was to be reached.
+
+    Attributes
+    ----------
+    what, said : str
+        Of what, and how the target is written.
+    figure : callable
+        The figure, from the files.
+    low, high : float
+        Where it is reached.
+    form : str
+        How the figure is written.
+    """
+
+    what: str
+    said: str
+    figure: Callable[[], float]
+    low: float = -math.inf
+    high: float = math.inf
+    form: str = ".2f"
+
+
+TARGETS = (
+    Target(
+        "FashionMNIST, cell, %",
+        "88.0 or more",
+        lambda: measured.tested("fashion-mnist", "cell"),
+        88.0,
+    ),
+    Target(
+        "FashionMNIST, cell less trained, points",
+        "-0.5 or more",
+        lambda: measured.less("fashion-mnist", "cell", "trained"),
+        -0.5,
+        form="+.2f",
+    ),
+    Target(
+        "FashionMNIST, pair, %",
+        "85.5 or more",
+        lambda: measured.tested("fashion-mnist", "pair"),
+        85.5,
+    ),
+    Target(
+        "FashionMNIST, cell less frozen, points",
+        "13 or more",
+        lambda: measured.less("fashion-mnist", "cell", "frozen"),
+        13.0,
+        form="+.2f",
+    ),
+    Target(
+        "spoken digits, the paper's features, cell, %",
+        "97 or more",
+        lambda: measured.tested("spoken-digits", "cell"),
+        97.0,
+    ),
+    Target(
+        "spoken digits, official split, cell less trained, lower bound, points",
+        "above -2",
+        lambda: measured.least("spoken-digits-official", "cell"),
+        -2.0,
+        form="+.2f",
+    ),
+    Target(
+        "retina, cell, ROC AUC of whole frames",
+        ".980 or more",
+        lambda: measured.also("retina-vessels", "cell", "ROC AUC, whole frame"),
+        0.98,
+        form=".3f",
+    ),
+    Target(
+        "retina, cell, PR AUC of whole frames",
+        ".865 or more",
+        lambda: measured.also("retina-vessels", "cell", "PR AUC, whole frame"),
+        0.865,
+        form=".3f",
+    ),
+    Target(
+        "FashionMNIST, cell, 10 % read noise, points",
+        "-0.5 or more",
+        lambda: measured.change("fashion-mnist", "cell", "noise", 0.1, known=False),
+        -0.5,
+        form="+.2f",
+    ),
+    Target(
+        "FashionMNIST, cell, 5 % stuck cells, points",
+        "-1.3 or more",
+        lambda: measured.change("fashion-mnist", "cell", "stuck", 0.05, known=False),
+        -1.3,
+        form="+.2f",
+    ),
+    Target(
+        "FashionMNIST, cell, 5 % stuck cells in the map at training time, points",
+        "-0.4 or more",
+        lambda: measured.change("fashion-mnist", "cell", "stuck", 0.05, known=True),
+        -0.4,
+        form="+.2f",
+    ),
+    *(
+        Target(
+            f"{name}, on the chip less on the map, points",
+            "within 0.5",
+            lambda task=task: measured.on_chip_less_map(task),
+            -0.5,
+            0.5,
+            "+.2f",
+        )
+        for name, task in (
+            ("digits", "digits"),
+            ("FashionMNIST", "fashion-mnist"),
+            ("spoken digits", "spoken-digits"),
+            ("retina", "retina-vessels"),
+        )
+    ),
+    *(
+        target
+        for name, task in (
+            ("digits", "digits"),
+            ("FashionMNIST", "fashion-mnist"),
+            ("spoken digits", "spoken-digits"),
+        )
+        for target in (
+            Target(
+                f"{name}, masks by pulses, times fewer flips with hysteresis",
+                "5 or more",
+                lambda task=task: measured.by_hysteresis(task, measured.fewer),
+                5.0,
+                form=".1f",
+            ),
+            Target(
+                f"{name}, masks by pulses, change with hysteresis, points",
+                "-0.5 or more",
+                lambda task=task: measured.by_hysteresis(task, measured.lost),
+                -0.5,
+                form="+.2f",
+            ),
+        )
+    ),
+    Target(
+        "FashionMNIST, codebook, times the dense steps",
+        "1.25 or fewer",
+        lambda: measured.of_budget("fashion-mnist", 1.25, "ratio"),
+        high=1.25,
+    ),
+    Target(
+        "FashionMNIST, codebook less free cell, 8 epochs, points",
+        "-2.0 or more",
+        lambda: measured.by_codebook("fashion-mnist", 1.25),
+        -2.0,
+        form="+.2f",
+    ),
+)
