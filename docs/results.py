@@ -198,9 +198,10 @@ def ages(facts: Facts) -> str:
 def pareto(facts: Facts) -> str:
     """A task under several budgets of steps."""
     budgets = ",".join(_budget(trade) for trade in facts["trades"])
+    overlay = " --overlay" if facts.get("overlay") else ""
     lines = [
         f"`rramhil mask pareto {facts['task']} --epochs {facts['epochs']} --rate "
-        f"{facts['rate']:g} --seed {facts['seed']} --steps {budgets}`, one chip; density "
+        f"{facts['rate']:g} --seed {facts['seed']} --steps {budgets}{overlay}`, one chip; density "
         f"{facts['density']:g}, {facts['metric']} in %:",
         "",
         "| budget | steps of a sample | times the dense ones | validation | test | s an epoch |",

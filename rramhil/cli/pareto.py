@@ -77,6 +77,7 @@ def pareto(
     refuse_unwritable(png)
     from rramhil.flow import TrainedRun, TrainRequest, known_chips, trade_steps, train_run
     from rramhil.inference import measured_gains
+    from rramhil.lab import software_version
 
     requests = {
         budget: TrainRequest(
@@ -126,9 +127,13 @@ def pareto(
                 "rate": rate,
                 "density": density,
                 "seed": seed,
+                "overlay": overlay,
                 "metric": found.metric_name,
+                "chips": [each.serial for each in known.values()],
+                "maps": [each.map_id for each in known.values()],
                 "trades": [trade.as_dict() for trade in trades],
                 "png": png,
+                "software": software_version(),
             }
         )
     elif png is not None:

@@ -59,6 +59,11 @@ def test_the_table_has_a_row_for_each_budget_and_is_drawn(cli: Cli) -> None:
     )
     told = cli(*words, "--json")
     assert told.stderr.count("x dense") == 3
+    (map_id,) = told.json["maps"]
+    assert told.json["overlay"] is False
+    assert told.json["chips"] == ["R40-0-0-0"]
+    assert map_id in cli("map", "list", "--json").stdout
+    assert told.json["software"].startswith("rramhil ")
     trades = told.json["trades"]
     assert [trade["budget"] for trade in trades] == [1, 2, None]
     assert all(trade["ratio"] <= trade["budget"] for trade in trades[:2])
