@@ -113,7 +113,7 @@ def comparison(facts: Facts) -> str:
     lines = [
         f"`{command(facts)}`",
         "",
-        f"{facts['metric'].capitalize()} of {facts['units']:,} test "
+        f"{facts['metric'][0].upper()}{facts['metric'][1:]} of {facts['units']:,} test "
         f"{'samples' if facts['is_mean_of_units'] else 'images'}, %; mean of "
         f"{facts['replicates']} replicates (chips {_names(facts)}; seeds "
         f"{', '.join(map(str, facts['seeds']))}), in brackets each of them. "
@@ -262,7 +262,8 @@ def pulses(facts: Facts) -> str:
 
 def command(facts: Facts) -> str:
     """The command that made a comparison."""
-    more = " --conditions" * bool(facts["conditions"]) + " --final" * facts.get("final", False)
+    more = "".join(f" --{flag}" for flag in ("final", "overlay") if facts.get(flag))
+    more = " --conditions" * bool(facts["conditions"]) + more
     chips = len({chip for group in facts["chips"] for chip in group})
     return (
         f"rramhil train {facts['task']} --compare --chips 0-{chips - 1} --replicates "

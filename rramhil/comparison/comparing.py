@@ -131,6 +131,7 @@ class Comparison:
             "density": request.density,
             "comparator": COMPARATOR,
             "final": request.final,
+            "overlay": request.overlay,
             "rows": [row.as_dict() for row in self.rows],
             "conditions": [each.as_dict() for each in self.conditions],
             "software": self.software,

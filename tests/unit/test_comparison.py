@@ -319,6 +319,7 @@ def test_the_first_replicate_chooses_and_all_are_trained_once_more_on_all_photog
             chosen.best_epoch
         }
     assert done.as_dict()["final"]
+    assert not done.as_dict()["overlay"]
 
     # the same folder serves the comparison without
     before, steps = run_phantom(plain)
