@@ -231,7 +231,7 @@ def on_chip(facts: Facts) -> str:
         lines.append(
             f"| {each['seed']} | {samples:,} | {100 * each['value']:.2f} "
             f"| {100 * each['on_map_value']:.2f} | {measured.chip_less_map(each):+.2f} "
-            f"| {100 * each['agreement']:.2f} | {each['pulses']} "
+            f"| {_if_any(each['agreement'])} | {each['pulses']} "
             f"| {readable(each['board_time_s'] / samples, 's')} "
             f"| {readable(each['energy_j'] / samples, 'J')} "
             f"| {readable(host['time_s'], 's')}, {readable(host['energy_j'], 'J')} |"
@@ -253,7 +253,7 @@ def pulses(facts: Facts) -> str:
         lines.append(
             f"| {each['seed']} | {each['epochs']} | {each['hysteresis']:g} "
             f"| {without['flips']:,} / {kept['flips']:,} | {measured.fewer(each):.1f} x "
-            f"| {100 * without['validation']:.2f} / {100 * kept['validation']:.2f} "
+            f"| {_if_any(without['validation'])} / {_if_any(kept['validation'])} "
             f"| {100 * without['test']:.2f} / {100 * kept['test']:.2f} "
             f"| {measured.lost(each):+.2f} |"
         )
@@ -304,6 +304,11 @@ def _mean(values: Sequence[float]) -> str:
 
 def _percent(values: list[float]) -> str:
     return f"{100 * mean(values):.2f}"
+
+
+def _if_any(share: float | None) -> str:
+    """A share in per cent: a task without classes has no answers to agree on."""
+    return "" if share is None else f"{100 * share:.2f}"
 
 
 def _points(difference: dict[str, float]) -> str:

@@ -60,3 +60,9 @@ def test_a_file_says_how_it_was_made():
     for path in measured.RESULTS.glob("compare-*.json"):
         facts = json.loads(path.read_text(encoding="utf-8"))
         assert f"rramhil train {facts['task']} --compare" in results.block(path.stem)
+
+
+def test_a_share_that_a_task_has_not_is_left_out():
+    facts = measured.read("infer-digits")
+    facts["each"] = [facts["each"][0] | {"agreement": None}]
+    assert "|  | 0 |" in results.on_chip(facts)
