@@ -13,6 +13,8 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable, Sequence
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from statistics import mean
 
@@ -156,12 +158,16 @@ def conditions(facts: Facts) -> str:
         "| batch norm again, % |",
         "|---|---|---|---|---|---|",
     ]
-    for each in facts["conditions"]:
-        lines.append(
-            f"| {each['row']} | {_NAMES[each['condition']]} {each['level']:.0%} "
+    sound = {row["name"]: row for row in facts["rows"]}
+    for name, found in groupby(facts["conditions"], key=itemgetter("row")):
+        tested, again = (_percent(sound[name][key]) for key in ("test", "reestimated"))
+        lines.append(f"| {name} | none | | {tested} | | {again} |")
+        lines += [
+            f"| {name} | {_NAMES[each['condition']]} {each['level']:.0%} "
             f"| {'yes' if each['known'] else 'no'} | {_percent(each['test'])} "
             f"| {_points(each['change'])} | {_percent(each['reestimated'])} |"
-        )
+            for each in found
+        ]
     return "\n".join(lines) + "\n"
 
 
