@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import subprocess
 import sys
@@ -31,6 +32,9 @@ from rramhil.settings import resolve
 from rramhil.tasks import load
 
 HERE = Path(__file__).parent
+_ALWAYS_OURS = ("--chip", "--chips", "--run", "--seed", "--board", "--lab", "--json")
+_OURS = {"infer": _ALWAYS_OURS, "pulses": (*_ALWAYS_OURS, "--by", "--hysteresis")}
+"""Options of `train` that are given here, not by the user."""
 
 
 class Bench(NamedTuple):
@@ -59,9 +63,13 @@ def main() -> None:
     """Read the command line, and measure what it asks for."""
     words = sys.argv[1:]
     split = words.index("--") if "--" in words else len(words)
-    asked = _parser().parse_args(words[:split])
+    parser = _parser()
+    asked, options = parser.parse_args(words[:split]), words[split + 1 :]
+    for option in options:
+        if option.partition("=")[0] in _OURS[asked.what]:
+            parser.error(f"{option} is given to `rramhil train` by this script; leave it")
     with _errors.finish(_errors.Run(debug=asked.debug)):
-        measure(asked, words[split + 1 :])
+        measure(asked, options)
 
 
 def measure(asked: argparse.Namespace, options: Sequence[str]) -> None:
@@ -129,7 +137,7 @@ def _parser() -> argparse.ArgumentParser:
         "--chips", type=int, default=3, choices=range(1, 9), metavar="N", help="1 to 8; else 3."
     )
     parser.add_argument(
-        "--hysteresis", type=float, default=0.2, metavar="X", help="Of pulses; else 0.2."
+        "--hysteresis", type=hysteresis, default=0.2, metavar="X", help="Of pulses; else 0.2."
     )
     parser.add_argument(
         "--data",
@@ -139,6 +147,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--debug", action="store_true", help="Show the traceback of an error.")
     return parser
+
+
+def hysteresis(text: str) -> float:
+    """A hysteresis as `train` takes it; refused here, before anything is trained without one."""
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise ValueError
+    return value
 
 
 if __name__ == "__main__":

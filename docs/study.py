@@ -31,7 +31,7 @@ from rramhil.cli import _errors
 from rramhil.comparison import AgeingStudy, AgePoint, CompareRequest, begin, compare, replicates_of
 from rramhil.datasets import data_root
 from rramhil.driver import Board
-from rramhil.flow import TrainRequest, known_chips, new_network, train_run
+from rramhil.flow import TrainRequest, digest_of, known_chips, new_network, train_run
 from rramhil.inference import measured_gains
 from rramhil.lab import Lab, software_version
 from rramhil.network import Run
@@ -126,7 +126,8 @@ def conditions(which: str, task: Task, splits: Splits, folder: Path) -> dict[str
             program(board, lab, number)
         network = new_network(task, splits)
         replicates = replicates_of(board, lab, sockets, network, count=request.replicates)
-    kept = begin(request, root / "comparison", lambda: replicates)
+    digest = digest_of(which, splits, network)
+    kept = begin(request, root / "comparison", digest, lambda: replicates)
     done = compare(request, task, splits, kept, root / "comparison")
     return done.as_dict()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from statistics import mean
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
 FOLDER = "comparisons"
 
-_ONE_TRAINING = (
-    "gate", "steps", "free_density", "noise", "map_kind", "in_the_loop", "by", "hysteresis",
-    "pulse_budget", "cell_pulses", "tensorboard_folder", "resume", "name", "rate",
+_ANY_TRAININGS = (
+    "task", "chip", "chips", "epochs", "density", "seed", "overlay", "allow_digital", "final",
+    "device", "run", "compare", "board", "lab", "as_json", "debug",
 )  # fmt: skip
-"""Parameters of the command that say how one training is to be."""
+"""Parameters of the command that one training and a comparison both have."""
 
 _MANY_TRAININGS = ("rows", "replicates", "tries", "conditions", "jobs")
 """Parameters of the command that say how a comparison is to be."""
@@ -83,7 +83,8 @@ def refuse_other_options(context: typer.Context) -> None:
     UsageError
         An option was given that a comparison has not.
     """
-    option = _first_given(context, _ONE_TRAINING)
+    every = {str(parameter.name) for parameter in context.command.params}
+    option = _first_given(context, every.difference(_ANY_TRAININGS, _MANY_TRAININGS))
     if option is not None:
         raise UsageError(
             f"{option} does not go with --compare, which trains in all ways.",
@@ -104,7 +105,7 @@ def refuse_options_of_comparisons(context: typer.Context) -> None:
         raise UsageError(f"{option} goes with --compare.", "Add it, or leave both.")
 
 
-def _first_given(context: typer.Context, names: tuple[str, ...]) -> str | None:
+def _first_given(context: typer.Context, names: Collection[str]) -> str | None:
     """The option that a user gave of these parameters, the command's first one."""
     for parameter in context.command.params:
         if parameter.name in names and was_given(context, parameter.name):
@@ -318,10 +319,11 @@ def _found(
 ) -> tuple[Replicate, ...]:
     """Replicates of the comparison in a folder: those that it was begun with, if it was."""
     from rramhil.comparison import begin, replicates_of
-    from rramhil.flow import new_network
+    from rramhil.flow import digest_of, new_network
+
+    network = new_network(task, splits, allow_digital=request.allow_digital)
 
     def find() -> tuple[Replicate, ...]:
-        network = new_network(task, splits, allow_digital=request.allow_digital)
         return replicates_of(
             board,
             lab,
@@ -332,7 +334,7 @@ def _found(
             overlay=request.overlay,
         )
 
-    return begin(request, folder, find)
+    return begin(request, folder, digest_of(request.which, splits, network), find)
 
 
 class _SideBySide(NamedTuple):

@@ -167,15 +167,14 @@ def parse_chips(text: str | None, chip: int, sockets: int) -> tuple[int, ...]:
         last = last if dash else first
         if not all(each.isascii() and each.isdigit() for each in (first, last)):
             raise UsageError(f"{text!r} names no sockets.", "Write 0-3, 0,2 or 5.")
+        if int(last) >= sockets:
+            raise NotFound(
+                f"There is no chip {int(last)} on this board; it has chips 0 to {sockets - 1}.",
+                "`rramhil board info` lists them.",
+            )
         chosen += range(int(first), int(last) + 1)
     if not chosen or len(set(chosen)) < len(chosen):
         raise UsageError(f"{text!r} names no socket, or one twice.", "Write 0-3, 0,2 or 5.")
-    beyond = [number for number in chosen if number >= sockets]
-    if beyond:
-        raise NotFound(
-            f"There is no chip {beyond[0]} on this board; it has chips 0 to {sockets - 1}.",
-            "`rramhil board info` lists them.",
-        )
     return tuple(chosen)
 
 

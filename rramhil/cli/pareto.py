@@ -75,8 +75,14 @@ def pareto(
     need_extra()
     budgets = parse_budgets(steps)
     refuse_unwritable(png)
-    from rramhil.flow import TrainedRun, TrainRequest, known_chips, trade_steps, train_run
-    from rramhil.inference import measured_gains
+    from rramhil.flow import (
+        TrainedRun,
+        TrainRequest,
+        chips_with_gains,
+        known_chips,
+        trade_steps,
+        train_run,
+    )
     from rramhil.lab import software_version
 
     requests = {
@@ -97,8 +103,7 @@ def pareto(
     found, splits = load_task(task, settings.lab)
     with opened_lab(settings) as kept, controlled_board(settings) as opened:
         sockets = parse_chips(chips, chip, opened.identity.chips)
-        known_chips(opened, kept, sockets)  # before anything is measured: one may be missing
-        known = known_chips(opened, kept, sockets, measured_gains(opened))
+        known = chips_with_gains(opened, kept, known_chips(opened, kept, sockets))
         description = opened.description
     with Bars() as bars:
 

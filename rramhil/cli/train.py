@@ -132,7 +132,7 @@ def train(
     `infer` take.
 
     After ctrl-C, or whatever else ended it, --resume continues a training where it was; it ends
-    with the same masks as an undisturbed one.
+    with the same masks as an undisturbed one, but in the loop, where cells are read again.
 
     With --compare all ways to get weights are trained, on several chips, and make one table; the
     same command goes on with it after a kill.

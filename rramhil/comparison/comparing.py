@@ -36,6 +36,7 @@ Ahead = Callable[[Sequence[Step]], None]
 """Trains what it is given, each once, in any order."""
 
 _REQUEST, _RESULT = "request.json", "comparison.json"
+_DIGEST = "task_digest"
 
 
 @dataclass(frozen=True)
@@ -139,12 +140,14 @@ class Comparison:
 
 
 def begin(
-    request: CompareRequest, folder: Path, find: Callable[[], Sequence[Replicate]]
+    request: CompareRequest, folder: Path, digest: str, find: Callable[[], Sequence[Replicate]]
 ) -> tuple[Replicate, ...]:
     """Make the folder of a comparison, or take up one that was begun.
 
     Parameters
     ----------
+    digest : str
+        Of the task, as `rramhil.flow.digest_of` gives it.
     find : callable
         Gives the replicates where the folder has none; they are kept, so that what is trained
         later sees the same cells.
@@ -152,14 +155,22 @@ def begin(
     Raises
     ------
     RunError
-        The folder is of another comparison; or it was begun before placements were kept, what is
-        asked for needs them, and the chips have other maps by now.
+        The folder is of another comparison, or its task was another one; or it was begun before
+        placements were kept, what is asked for needs them, and the chips have other maps by now.
     """
     said, paths = request.identity, replicate_paths(folder, request.replicates)
     if (folder / _REQUEST).is_file():
-        if json.loads((folder / _REQUEST).read_text(encoding="utf-8")) != said:
+        before = json.loads((folder / _REQUEST).read_text(encoding="utf-8"))
+        digest_before = before.pop(_DIGEST, digest)  # folders of before have none
+        if before != said:
             raise RunError(
                 f"{folder} was begun with other settings.", "Choose another name with --run."
+            )
+        if digest_before != digest:
+            raise RunError(
+                f"The task {request.which} has another file, data or model than when {folder} was "
+                "begun.",
+                "Put it back as it was, or choose another name with --run.",
             )
         kept = kept_replicates(folder, request.replicates)
         if request.needs_placement and any(each.placement is None for each in kept):
@@ -171,7 +182,7 @@ def begin(
     folder.mkdir(parents=True, exist_ok=True)
     for replicate, path in zip(replicates, paths, strict=True):
         replicate.save(path)
-    write_whole(folder / _REQUEST, json.dumps(said, indent=2).encode())
+    write_whole(folder / _REQUEST, json.dumps(said | {_DIGEST: digest}, indent=2).encode())
     return replicates
 
 

@@ -19,7 +19,8 @@ from rramhil._arrays import Arrays, below, load_arrays, save_arrays
 from rramhil.driver import Board
 from rramhil.errors import NotFound, UsageError
 from rramhil.flow.chips import KnownChip, geometry_of, known_chips
-from rramhil.inference import known_cells, measured_gains
+from rramhil.flow.kept_gains import chips_with_gains
+from rramhil.inference import known_cells
 from rramhil.lab import Lab
 from rramhil.network import Network, Pairs, plan, weights_of
 from rramhil.switching import Placement
@@ -123,7 +124,7 @@ def replicates_of(
     seed: int = 0,
     overlay: bool = False,
 ) -> tuple[Replicate, ...]:
-    """Place a network on the chips of each replicate; the board's gains are measured first.
+    """Place a network on the chips of each replicate, their maps corrected by measured gains.
 
     Parameters
     ----------
@@ -150,17 +151,17 @@ def replicates_of(
             f"{len(sockets)} chips cannot be dealt out to {count} replicates evenly.",
             f"Name a multiple of {count} chips.",
         )
-    chips = list(known_chips(board, lab, sockets).values())  # before anything is measured
-    others = _elsewhere(board, lab, {chip.serial for chip in chips})
-    others = [chip() for chip, _ in zip(others, range(count - len(chips)), strict=False)]
-    found = len(chips) + len(others)
+    known = known_chips(board, lab, sockets)  # before anything is measured
+    others = _elsewhere(board, lab, {chip.serial for chip in known.values()})
+    others = [chip() for chip, _ in zip(others, range(count - len(known)), strict=False)]
+    found = len(known) + len(others)
     if found < count:
         raise NotFound(
             f"The lab has maps of {found} chip{'s'[: found != 1]}, and {count} replicates need "
             f"{count} different ones.",
             "Program further chips and name them with --chips, or ask for fewer --replicates.",
         )
-    chips = [*known_chips(board, lab, sockets, measured_gains(board)).values(), *others]
+    chips = [*chips_with_gains(board, lab, known).values(), *others]
     each = len(chips) // count
     return tuple(
         _placed(board, network, chips[number * each : (number + 1) * each], seed + number, overlay)

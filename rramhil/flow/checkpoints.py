@@ -93,12 +93,13 @@ class Checkpoint:
         OSError
             It cannot be written.
         """
-        if self.folder.exists():
+        if (self.folder / _START).is_file():
             raise RunError(
                 f"There is an unfinished training {self.name}.",
                 f"`rramhil train {start.request.which} --resume {self.name}` continues it; to "
                 f"begin again, remove {self.folder}.",
             )
+        self.remove()  # what a kill left of one that had not begun, or had ended
         self.folder.mkdir(parents=True)
         start.placement.save(self.folder / _PLACEMENT)
         cells = {f"map:{chip}": each for chip, each in start.maps_uS.items()}
@@ -226,7 +227,7 @@ def _is_of(found: Checkpoint, which: str, sockets: tuple[int, ...] | None) -> bo
 
 
 def _others(runs: Path) -> str:
-    names = [_name_of(folder) for folder in runs.glob(".*.training")]
+    names = [_name_of(start.parent) for start in runs.glob(f".*.training/{_START}")]
     return f"There are {', '.join(sorted(names)[:5])}." if names else "There is none at all."
 
 

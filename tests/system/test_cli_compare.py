@@ -86,3 +86,4 @@ def test_options_of_one_training_are_refused(cli: Cli) -> None:
     failed = cli(*SHORT, "--gate", "pair", code=2)
     assert "--gate does not go with --compare" in failed.stderr
     assert "--rate does not go" in cli(*SHORT, "--rate", "0.01", code=2).stderr
+    assert "--noise-level does not go" in cli(*SHORT, "--noise-level", "0.1", code=2).stderr

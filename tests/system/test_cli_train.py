@@ -194,6 +194,7 @@ def test_a_training_that_comes_to_no_numbers_leaves_nothing(cli: Cli) -> None:
         ("mask pareto digits --chip 0 --chips 0", 2, "--chip and --chips"),
         ("train digits --compare --run -x", 2, "no name of a comparison"),
         ("train digits --chips 0-1", 3, "no chip 1"),
+        ("train digits --chips 0-9999999999", 3, "no chip 9999999999"),
         ("train digits --chips 0,0", 2, "one twice"),
         ("mask plan nonsense", 3, "no run nonsense"),
     ],

@@ -150,6 +150,14 @@ def test_masks_in_the_chip_are_those_of_the_run_also_after_a_kill(cli: Cli) -> N
     assert again["reset_pulses"] == left["still_on"]
 
 
+def test_what_a_kill_leaves_before_a_training_has_begun_is_in_nobodys_way(cli: Cli) -> None:
+    (cli.lab / "runs" / ".half.training").mkdir(parents=True)
+    told = cli("train", "digits", "--resume", "half", code=3)
+    assert "half." not in told.stderr.partition("no unfinished training half.")[2]
+    cli("train", "digits", "--epochs", "1", "--run", "half")
+    assert not (cli.lab / "runs" / ".half.training").exists()
+
+
 def test_a_training_that_loses_its_board_is_kept_and_says_how_to_go_on(cli: Cli) -> None:
     cli.environment["LOST_AT_STEP"] = "45"
     try:

@@ -58,7 +58,7 @@ def test_the_table_is_the_same_with_all_that_there_is(tmp_path: Path, one_thread
     found = []
     for jobs in (1, 2):
         folder = tmp_path / str(jobs)
-        kept = begin(request, folder, lambda: replicates(2, task, splits))
+        kept = begin(request, folder, "digest", lambda: replicates(2, task, splits))
         aside = partial(train_side_by_side, request, folder, tmp_path, jobs=jobs)
         here: list[str] = []
         done = compare(

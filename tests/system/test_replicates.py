@@ -52,6 +52,22 @@ def test_hysteresis_is_measured_beside_none(docs: Path) -> None:
     assert f"| {each['without']['flips']:,} / {each['with']['flips']:,} |" in shown
 
 
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("infer", "digits", "--", "--run", "mine"), "--run is given"),
+        (("pulses", "digits", "--", "--by=gate"), "--by=gate is given"),
+        (("pulses", "digits", "--hysteresis", "nan"), "invalid hysteresis value: 'nan'"),
+    ],
+)
+def test_what_it_gives_itself_and_no_width_are_refused_first(
+    docs: Path, words: tuple[str, ...], sentence: str
+) -> None:
+    facts, told = measured(docs, *words, code=2)
+    assert facts == {}
+    assert sentence in told
+
+
 def test_a_command_that_fails_ends_it_and_nothing_is_written(docs: Path) -> None:
     facts, told = measured(docs, "infer", "digits", "--chips", "1", "--", "--nosuch", code=2)
     assert facts == {}

@@ -36,6 +36,7 @@ DIGITS = load("digits")
 _ALL = DIGITS.data(Path())
 SPLITS = Splits(*(Examples(*(tensor[:192] for tensor in part)) for part in _ALL))
 REQUEST = CompareRequest("digits", rows=("pair", "flat"), epochs=1, replicates=2)
+DIGEST = "of the task"
 
 
 def replicates(
@@ -68,7 +69,7 @@ def run(
         if trained == stop_at:
             raise KeyboardInterrupt
 
-    kept = begin(request, folder, lambda: replicates(request.replicates))
+    kept = begin(request, folder, DIGEST, lambda: replicates(request.replicates))
     return compare(
         request, DIGITS, SPLITS, kept, folder, on_step=steps.append, on_epoch=on_epoch
     ), steps
@@ -215,12 +216,20 @@ def test_a_comparison_of_before_placements_were_kept_takes_codebooks_too(tmp_pat
         begin(
             replace(request, rows=("codebook",)),
             tmp_path,
+            DIGEST,
             lambda: [replace(each, maps=("newer",)) for each in found],
         )
     more, steps = run(tmp_path, replace(request, rows=("pair", "codebook")))
     assert {step.kind for step in steps if not step.is_kept} == {"codebook"}
     assert len(more.rows[1].steps) == len(more.rows[2].steps) == 2
     assert len(list(tmp_path.glob("replicate-*.json"))) == 2
+
+
+def test_a_folder_that_was_begun_with_another_task_is_refused(tmp_path: Path):
+    run(tmp_path, replace(REQUEST, rows=(), rates=(0.01,)))
+    with pytest.raises(RunError, match="another file, data or model") as told:
+        begin(replace(REQUEST, rates=(0.01,)), tmp_path, "another", replicates)
+    assert "--run" in str(told.value)
 
 
 def test_what_a_folder_is_told_apart_by_stays_the_same():
@@ -286,7 +295,7 @@ def test_the_first_replicate_chooses_and_all_are_trained_once_more_on_all_photog
 
     def run_phantom(request: CompareRequest) -> tuple[Comparison, list[Step]]:
         steps: list[Step] = []
-        kept = begin(request, tmp_path, lambda: replicates(2, phantom, splits))
+        kept = begin(request, tmp_path, DIGEST, lambda: replicates(2, phantom, splits))
         done = compare(
             request,
             phantom,
