@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import nn
 
 from rramhil.driver import Description
-from rramhil.errors import ModelRefused
+from rramhil.errors import ModelRefused, RramhilError, TaskError
 from rramhil.flow.chips import KnownChip, geometry_of
 from rramhil.flow.requests import TrainRequest
 from rramhil.lab import ConductanceMap
@@ -167,10 +168,13 @@ def new_network(
     ------
     ModelRefused
         As of `convert`, or nothing of it would be on the chip.
+    TaskError
+        The model does not take the data, or the loss not the targets.
     """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = task.model()
+        _refuse_misfits(task, model, splits)
     example = splits.test.inputs[:1]
     network = convert(model, task.bits, example_input=example, allow_digital=allow_digital)
     if not network.matrices:
@@ -180,6 +184,30 @@ def new_network(
             "Give it a layer of these.",
         )
     return network
+
+
+@torch.no_grad()
+def _refuse_misfits(task: Task, model: nn.Module, splits: Splits) -> None:
+    """Refuse data that the plain model does not take, and targets that the loss does not."""
+    was_training = model.training
+    model.eval()
+    answers: dict[torch.Size, torch.Tensor] = {}
+    for name, (inputs, targets) in zip(splits._fields, splits, strict=True):
+        shape = inputs.shape[1:]
+        try:
+            if shape not in answers:
+                answers[shape] = model(inputs[:1])[0]
+            # the same answer to all samples: a class that there is not fails with any
+            task.loss(answers[shape].expand(len(targets), *answers[shape].shape), targets)
+        except RramhilError:
+            raise
+        except Exception as error:  # a user's code may raise anything
+            raise TaskError(
+                f"The model of the {task.told} ends with {type(error).__name__} on its {name} "
+                f"data, whose samples are {tuple(shape)}: {error}",
+                "Make the two fit.",
+            ) from error
+    model.train(was_training)
 
 
 def digest_of(which: str, splits: Splits, network: Network) -> str:

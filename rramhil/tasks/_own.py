@@ -6,8 +6,9 @@ something else. Changes nothing that they give.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
 from numbers import Real
 from pathlib import Path
@@ -47,7 +48,9 @@ def told_of(task: Task, file: Path) -> Task:
 
 @contextmanager
 def blamed(what: str) -> Generator[None]:
-    """Say of a user's code by which error it ended.
+    """Say of a user's code by which error it ended; what it prints goes to stderr.
+
+    Standard output is the commands' own: with `--json` it has one object and nothing else.
 
     Raises
     ------
@@ -55,7 +58,8 @@ def blamed(what: str) -> Generator[None]:
         It raised something, or would end Python.
     """
     try:
-        yield
+        with redirect_stdout(sys.stderr):
+            yield
     except RramhilError:
         raise
     except (Exception, SystemExit) as error:  # a user's code may raise anything
@@ -77,8 +81,12 @@ def _no_model(given: Any, *took: Any) -> str:
 def _no_splits(given: Any, *took: Any) -> str:
     if not isinstance(given, Splits):
         return f"{_kind(given)}, not rramhil.tasks.Splits"
-    faults = ((name, _no_examples(part)) for name, part in zip(given._fields, given, strict=True))
-    return next((f"Splits whose {name} part is {fault}" for name, fault in faults if fault), "")
+    for name, part in zip(given._fields, given, strict=True):
+        fault = _no_examples(part)
+        if fault:
+            return f"Splits whose {name} part is {fault}"
+    one = "Splits whose train part is of one sample, and a step takes two or more"
+    return one if len(given.train.inputs) == 1 else ""
 
 
 def _no_examples(given: Any, *took: Any) -> str:

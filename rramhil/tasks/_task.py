@@ -68,7 +68,7 @@ class Task:
     Raises
     ------
     ValueError
-        If a number is out of its range.
+        If a number is out of its range, or a field is of another type.
     """
 
     name: str
@@ -85,9 +85,15 @@ class Task:
     file: Path | None = None
 
     def __post_init__(self) -> None:
-        for name, low, high in (("bits", 1, 8), ("epochs", 1, _MANY), ("batch", 2, _MANY)):
+        for name in ("name", "metric_name"):
             value: Any = getattr(self, name)
-            if not isinstance(value, int) or not low <= value <= high:
+            if not isinstance(value, str) or not value:
+                raise ValueError(f"{name} of a task is a text, not {value!r}")
+        if not isinstance(self.also, Mapping):
+            raise ValueError(f"also of {self.name} is metrics by name, not {self.also!r}")
+        for name, low, high in (("bits", 1, 8), ("epochs", 1, _MANY), ("batch", 2, _MANY)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
                 raise ValueError(f"{name} of {self.name} is {low} to {high}, not {value!r}")
 
     @property

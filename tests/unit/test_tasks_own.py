@@ -84,6 +84,7 @@ def test_what_a_sound_task_gives_is_passed_on(tmp_path: Path) -> None:
             "data=lambda root: Splits(part, some(fill=float('nan')), part)",
             "whose validation part is not all finite numbers",
         ),
+        ("data=lambda root: Splits(some(1), part, part)", "whose train part is of one sample"),
     ],
 )
 def test_data_that_are_none_are_refused(tmp_path: Path, more: str, told: str) -> None:
@@ -155,8 +156,32 @@ def test_a_model_without_a_matrix_is_refused(tmp_path: Path, layers: str) -> Non
 def test_a_model_that_fails_on_its_data_is_refused(tmp_path: Path) -> None:
     fails = "type('Own', (nn.Linear,), {'forward': fails})(3, 2)"
     task = own(tmp_path, f"model=lambda: nn.Sequential(nn.Linear(3, 3), {fails})")
-    with pytest.raises(ModelRefused):
+    with pytest.raises(TaskError, match=r"my_task.py ends with KeyError on its train .*'pixels'"):
         new_network(task, task.data(tmp_path), allow_digital=True)
+
+
+@pytest.mark.parametrize(
+    ("part", "told"),
+    [
+        (
+            "Examples(torch.zeros(8, 4), part.targets)",
+            r"on its validation data, whose samples are \(4,\)",
+        ),
+        ("Examples(part.inputs, part.targets + 50)", "`loss` .* Target 50 is out of bounds"),
+    ],
+)
+def test_data_that_do_not_fit_the_network_are_refused(tmp_path: Path, part: str, told: str) -> None:
+    task = own(tmp_path, f"data=lambda root: Splits(part, {part}, part)")
+    with pytest.raises(TaskError, match=told) as caught:
+        new_network(task, task.data(tmp_path))
+    assert caught.value.next_step
+
+
+def test_what_a_task_prints_is_not_on_standard_output(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own(tmp_path, "model=lambda: print('made') or nn.Linear(3, 2)").model()
+    assert capsys.readouterr() == ("", "made\n")
 
 
 @pytest.mark.parametrize(
@@ -165,6 +190,10 @@ def test_a_model_that_fails_on_its_data_is_refused(tmp_path: Path) -> None:
         ("bits=9", "ends with ValueError: bits of mine is 1 to 8, not 9"),
         ("epochs=0", "epochs"),
         ("batch=1", "batch"),
+        ("bits=True", "bits of mine is 1 to 8, not True"),
+        ("name=3", "name of a task is a text, not 3"),
+        ("metric_name=None", "metric_name of a task is a text, not None"),
+        ("also=3", "also of mine is metrics by name, not 3"),
     ],
 )
 def test_numbers_of_a_task_are_checked(tmp_path: Path, more: str, told: str) -> None:
