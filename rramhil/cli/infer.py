@@ -213,10 +213,11 @@ def _elsewhere_placed(name: str, run: Run, asked: _Asked) -> MaskError:
             f"The layers of the run {name} share no cells.",
             "Leave out --overlay, or train with it.",
         )
+    own = listed(run.placement.chips)
     return MaskError(
-        f"The run {name} is placed on chip {listed(run.placement.chips)}, not on "
+        f"The run {name} is placed on chip {own}, not on "
         f"{asked.chip if asked.chips is None else asked.chips}.",
-        f"{adapt_hint(run, name, asked.where)} Its own are {listed(run.placement.chips)}.".strip(),
+        f"Give its own, {own}. {adapt_hint(run, name, asked.where)}".strip(),
     )
 
 

@@ -63,7 +63,8 @@ def pareto(
     """Train a task under several budgets of steps: what a short schedule costs in accuracy.
 
     Each budget is trained by codebook, with the same seed and epochs; free is cell gating. Nothing
-    is fired, and no run is kept: `train --gate codebook --steps N` keeps one.
+    is fired, and no run is kept: `train --gate codebook --steps N` keeps one. Each line is said as
+    soon as it is there; after a kill the command begins anew.
     """
     from rramhil.cli._boards import controlled_board, find_settings, opened_lab
     from rramhil.cli._files import refuse_unwritable

@@ -64,7 +64,8 @@ def load(which: str) -> Task:
 def _from_file(path: Path, name: str) -> Task:
     if not path.is_file():
         raise NotFound(
-            f"There is no task file {path}.", "Give its path from here, as my_task.py:task."
+            f"{path} is no file of a task." if path.exists() else f"There is no task file {path}.",
+            "Give its path from here, as my_task.py:task.",
         )
     module_name = f"_rramhil_task_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
     spec = importlib.util.spec_from_file_location(module_name, path)
