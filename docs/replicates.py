@@ -6,7 +6,7 @@ lab that is thrown away, trains on each, then
     infer       sends all test samples to the chip: `rramhil infer`
     pulses      trains twice for masks that are written by pulses, without hysteresis and with it
 
-    python docs/replicates.py infer TASK [--data FOLDER] [--chips N] [-- OPTIONS OF TRAIN]
+    python docs/replicates.py infer TASK [--chips N] [--to FOLDER] [-- OPTIONS OF TRAIN]
     python docs/replicates.py pulses TASK [--hysteresis 0.2] [-- OPTIONS OF TRAIN]
 """
 
@@ -31,7 +31,7 @@ from rramhil.lab import software_version
 from rramhil.settings import resolve
 from rramhil.tasks import load
 
-HERE = Path(__file__).parent
+RESULTS = Path(__file__).parent / "results"
 _ALWAYS_OURS = ("--chip", "--chips", "--run", "--seed", "--board", "--lab", "--json")
 _OURS = {"infer": _ALWAYS_OURS, "pulses": (*_ALWAYS_OURS, "--by", "--hysteresis")}
 """Options of `train` that are given here, not by the user."""
@@ -91,8 +91,8 @@ def measure(asked: argparse.Namespace, options: Sequence[str]) -> None:
         "seconds": round(time.perf_counter() - began_s),
         "software": software_version(),
     }
-    path = HERE / "results" / f"{asked.what}-{task.name}.json"
-    path.parent.mkdir(exist_ok=True)
+    asked.to.mkdir(exist_ok=True)
+    path = asked.to / f"{asked.what}-{task.name}.json"
     write_whole(path, (json.dumps(facts, indent=1) + "\n").encode())
     print(f"{path.name}: {facts['seconds']} s")
 
@@ -144,6 +144,13 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="FOLDER",
         help="Folder of the data sets; else that of `rramhil data`.",
+    )
+    parser.add_argument(
+        "--to",
+        type=Path,
+        default=RESULTS,
+        metavar="FOLDER",
+        help="Where the file goes, in place of one that is there; else docs/results.",
     )
     parser.add_argument("--debug", action="store_true", help="Show the traceback of an error.")
     return parser

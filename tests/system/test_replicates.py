@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,35 +16,30 @@ pytest.importorskip("torch", reason="networks need the extra `train`")
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
-@pytest.fixture
-def docs(tmp_path: Path) -> Path:
-    """A folder with the script, which writes beside itself."""
-    shutil.copy(DOCS / "replicates.py", tmp_path)
-    return tmp_path
-
-
-def measured(docs: Path, *words: str, code: int = 0) -> tuple[dict[str, Any], str]:
+def measured(folder: Path, *words: str, code: int = 0) -> tuple[dict[str, Any], str]:
     """What the script wrote for the digits, and what it and its commands said on stderr."""
-    script = [sys.executable, str(docs / "replicates.py"), *words]
+    what, task, *more = words
+    script = [sys.executable, str(DOCS / "replicates.py"), what, task, "--to", str(folder), *more]
     done = subprocess.run(script, capture_output=True, text=True, check=False)
     assert done.returncode == code, done.stderr
-    path = docs / "results" / f"{words[0]}-digits.json"
+    path = folder / f"{what}-{task}.json"
     return json.loads(path.read_text()) if path.is_file() else {}, done.stderr
 
 
-def test_every_chip_is_trained_with_its_own_seed_and_inferred_on(docs: Path) -> None:
-    facts, _ = measured(docs, "infer", "digits", "--chips", "2", "--", "--epochs", "3")
+def test_every_chip_is_trained_with_its_own_seed_and_inferred_on(tmp_path: Path) -> None:
+    facts, _ = measured(tmp_path, "infer", "digits", "--chips", "2", "--", "--epochs", "3")
     first, second = facts["each"]
     assert (first["seed"], second["seed"], first["epochs"]) == (0, 1, 3)
     assert first["chips"] != second["chips"]
     assert (first["pulses"], first["samples"]) == (0, 540)
     shown = results.on_chip(facts).splitlines()
-    assert shown[0].startswith("`python docs/replicates.py infer digits --chips 2 -- --epochs 3`")
+    assert shown[0].startswith("`python docs/replicates.py infer digits --to ")
+    assert " --chips 2 -- --epochs 3`" in shown[0]
     assert f"| 1 | 540 | {100 * second['value']:.2f} " in shown[-1]
 
 
-def test_hysteresis_is_measured_beside_none(docs: Path) -> None:
-    facts, _ = measured(docs, "pulses", "digits", "--chips", "1", "--", "--epochs", "6")
+def test_hysteresis_is_measured_beside_none(tmp_path: Path) -> None:
+    facts, _ = measured(tmp_path, "pulses", "digits", "--chips", "1", "--", "--epochs", "6")
     (each,) = facts["each"]
     assert each["with"]["flips"] < each["without"]["flips"]
     shown = results.pulses(facts)
@@ -61,14 +55,14 @@ def test_hysteresis_is_measured_beside_none(docs: Path) -> None:
     ],
 )
 def test_what_it_gives_itself_and_no_width_are_refused_first(
-    docs: Path, words: tuple[str, ...], sentence: str
+    tmp_path: Path, words: tuple[str, ...], sentence: str
 ) -> None:
-    facts, told = measured(docs, *words, code=2)
+    facts, told = measured(tmp_path, *words, code=2)
     assert facts == {}
     assert sentence in told
 
 
-def test_a_command_that_fails_ends_it_and_nothing_is_written(docs: Path) -> None:
-    facts, told = measured(docs, "infer", "digits", "--chips", "1", "--", "--nosuch", code=2)
+def test_a_command_that_fails_ends_it_and_nothing_is_written(tmp_path: Path) -> None:
+    facts, told = measured(tmp_path, "infer", "digits", "--chips", "1", "--", "--nosuch", code=2)
     assert facts == {}
     assert "No such option: --nosuch" in told
