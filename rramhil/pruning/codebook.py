@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from rramhil.network import Matrix, Network, Pairs
-from rramhil.pruning.reading import FIRST_SPREAD, NoiseBank, keep_variance, spread_of
+from rramhil.pruning.reading import FIRST_SPREAD, NoiseBank, felt_by, keep_variance, spread_of
 from rramhil.pruning.thresholds import Threshold
 from rramhil.switching import Mask, TileSteps
 
@@ -240,7 +240,7 @@ class _Shared(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (mean,) = ctx.saved_tensors
-        felt = gradients[0] * mean
+        felt = felt_by(mean, gradients[0])
         pushes: list[Tensor] = []
         for (outputs, inputs, picks), shape in zip(ctx.parts, ctx.shapes, strict=True):
             rows = felt[:, outputs, inputs].reshape(-1, shape[1])

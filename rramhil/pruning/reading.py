@@ -1,4 +1,4 @@
-"""What executors over conductances share: noise of reads in training, first scales and scores.
+"""What executors over conductances share: read noise, gradients of gates, first scales and scores.
 
 Owns no scores and no gates.
 """
@@ -48,6 +48,19 @@ class NoiseBank(nn.Module):
 def spread_of(pair: Pairs, noise: float | Pairs) -> Pairs:
     """Standard deviation of a read of both cells in uS, from one that may be relative to them."""
     return noise if isinstance(noise, Pairs) else Pairs(pair.plus * noise, pair.minus * noise)
+
+
+def felt_by(through: Tensor, gradient: Tensor) -> Tensor:
+    """Gradient of gates (S, outputs, inputs) that let this through, from their weights' gradient.
+
+    Parameters
+    ----------
+    through : (S, outputs, inputs) float32
+    gradient : (outputs, inputs) float32
+    """
+    # that of a convolution's weights lies in another order, in which a product is slow and after
+    # which it would have to be put in order all the same
+    return gradient.contiguous() * through
 
 
 @torch.no_grad()

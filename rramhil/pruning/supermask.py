@@ -18,12 +18,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Literal, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from rramhil.network import Matrix, Network, Pairs
 from rramhil.pruning.economy import Economy, HeldGates, Written
-from rramhil.pruning.reading import FIRST_SPREAD, NoiseBank, keep_variance, spread_of
+from rramhil.pruning.reading import FIRST_SPREAD, NoiseBank, felt_by, keep_variance, spread_of
 from rramhil.pruning.thresholds import Threshold
 from rramhil.switching import Mask
 
@@ -153,19 +154,21 @@ class SupermaskExecutor(nn.Module):
         off = cast(Tensor, layer.off_uS)
         return cast(Tensor, _Held.apply(scores, layer.held.is_open, read, off, mean))
 
-    @torch.no_grad()
     def variance(self, matrix: Matrix) -> Tensor | None:
         """Variance of one conversion of each weight in uS^2, (outputs, inputs) float32.
 
         None where noise is drawn for each weight, and in evaluation mode.
         """
+        if not self.training or not self.per_conversion:
+            return None
         layer, scores = self._of(matrix.name)
-        if not self.training or not self.per_conversion or layer.spread_uS is None:
+        if layer.spread_uS is None:
             return None
         squares = layer.spread_uS.square()
         if layer.held is not None:
             return torch.where(layer.held.is_open, squares, 0).sum(dim=0)
-        return torch.where(scores >= layer.threshold(scores), squares, 0).sum(dim=0)
+        is_open = scores.detach() >= layer.threshold(scores)
+        return torch.where(is_open, squares, 0).sum(dim=0)
 
     def prepare(self, network: Network) -> None:
         """Set the digital scale of every layer of a network such that activations keep variance."""
@@ -316,7 +319,7 @@ class _Gated(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None, None]:
         (mean,) = ctx.saved_tensors
-        return gradients[0] * mean, None, None, None, None
+        return felt_by(mean, gradients[0]), None, None, None, None
 
 
 class _Held(torch.autograd.Function):
@@ -332,7 +335,7 @@ class _Held(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None, None]:
         mean, off = ctx.saved_tensors
-        return gradients[0] * (mean - off), None, None, None, None
+        return felt_by(mean - off, gradients[0]), None, None, None, None
 
 
 def _sum(through: Tensor) -> Tensor:
@@ -348,5 +351,5 @@ def _open(read: Tensor, scores: Tensor, threshold: Tensor, into: Tensor) -> Tens
     if scores.is_cuda:
         return torch.where(scores >= threshold, read, 0)
     # a processor has one pass for it, which keeps what is above, five times as fast as `where`
-    below = float(torch.nextafter(threshold, threshold.new_tensor(-torch.inf)))
+    below = float(np.nextafter(np.float32(threshold.item()), np.float32(-np.inf)))
     return torch.ops.aten.threshold_backward.grad_input(read, scores, below, grad_input=into)

@@ -77,7 +77,7 @@ def sampled(scores: Tensor, share: float, places: Tensor) -> Tensor:
         Where to look: a fixed random choice, so that the threshold moves as smoothly as the
         scores do.
     """
-    sample = scores.detach()[places]
+    sample = scores.detach().index_select(0, places)
     # a share of few gates is not none of them
     return exact(sample, round(share * len(sample)) or math.ceil(share))
 
