@@ -33,6 +33,11 @@ def first(kinds: Sequence[str], task: str) -> str:
 
 
 def read(name: str) -> Facts:
+    """What a file says, by its name; as `read_file`."""
+    return read_file(path(name))
+
+
+def read_file(file: Path) -> Facts:
     """What a file says.
 
     Raises
@@ -41,11 +46,11 @@ def read(name: str) -> Facts:
         It is damaged.
     """
     try:
-        return json.loads(path(name).read_text(encoding="utf-8"))
+        return json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise UsageError(
-            f"{path(name)} is damaged: {error}.",
-            "Make it anew with its command, which the head of docs/results.py names.",
+            f"{file} is damaged: {error}.",
+            "Remove it and make it anew with its command, which the head of docs/results.py names.",
         ) from error
 
 

@@ -6,6 +6,9 @@ lab that is thrown away, trains on each, then
     infer       sends all test samples to the chip: `rramhil infer`
     pulses      trains twice for masks that are written by pulses, without hysteresis and with it
 
+A file is written after each chip. One that has chips already, measured with the same options, is
+added to: after an interruption, or with a larger N. Remove it to measure them again.
+
     python docs/replicates.py infer TASK [--chips N] [--to FOLDER] [-- OPTIONS OF TRAIN]
     python docs/replicates.py pulses TASK [--hysteresis 0.2] [-- OPTIONS OF TRAIN]
 """
@@ -23,6 +26,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from measured import read_file
 
 from rramhil._atomic import write_whole
 from rramhil.cli import _errors
@@ -75,26 +80,43 @@ def main() -> None:
 def measure(asked: argparse.Namespace, options: Sequence[str]) -> None:
     """Measure on fresh chips with these options of `train`, and write the file."""
     task = load(asked.task)
-    began_s = time.perf_counter()
+    asked.to.mkdir(exist_ok=True)
+    path = asked.to / f"{asked.what}-{task.name}.json"
+    before = measured_before(path, asked, options)
+    each, spent_s, began_s = before["each"], before["seconds"], time.perf_counter()
+    if len(each) >= asked.chips:
+        print(f"{path.name}: {len(each)} chips are measured already")
+        return
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder), asked.chips, asked.data or data_root(resolve().lab))
         for chip in range(asked.chips):
             bench("program", "--chip", str(chip))
         of_chip = on_chip if asked.what == "infer" else by_pulses
-        each = [of_chip(bench, asked, options, chip) for chip in range(asked.chips)]
-    facts = {
-        "command": " ".join(["python docs/replicates.py", *sys.argv[1:]]),
-        "task": asked.task,
-        "metric": task.metric_name,
-        "options": list(options),
-        "each": each,
-        "seconds": round(time.perf_counter() - began_s),
-        "software": software_version(),
-    }
-    asked.to.mkdir(exist_ok=True)
-    path = asked.to / f"{asked.what}-{task.name}.json"
-    write_whole(path, (json.dumps(facts, indent=1) + "\n").encode())
+        for chip in range(len(each), asked.chips):
+            each.append(of_chip(bench, asked, options, chip))
+            facts = {
+                "command": " ".join(["python docs/replicates.py", *sys.argv[1:]]),
+                "task": asked.task,
+                "metric": task.metric_name,
+                "options": list(options),
+                "each": each,
+                "seconds": round(spent_s + time.perf_counter() - began_s),
+                "software": software_version(),
+            }
+            write_whole(path, (json.dumps(facts, indent=1) + "\n").encode())
     print(f"{path.name}: {facts['seconds']} s")
+
+
+def measured_before(
+    path: Path, asked: argparse.Namespace, options: Sequence[str]
+) -> dict[str, Any]:
+    """What a file has of the same measurement, by the same software."""
+    found = read_file(path) if path.is_file() else {}
+    said = {"task": asked.task, "options": list(options), "software": software_version()}
+    is_same = said.items() <= found.items()
+    if is_same and asked.what == "pulses":
+        is_same = all(each["hysteresis"] == asked.hysteresis for each in found["each"])
+    return found if is_same else {"each": [], "seconds": 0}
 
 
 def on_chip(

@@ -38,6 +38,31 @@ def test_every_chip_is_trained_with_its_own_seed_and_inferred_on(tmp_path: Path)
     assert f"| 1 | 540 | {100 * second['value']:.2f} " in shown[-1]
 
 
+def test_a_file_with_fewer_chips_is_added_to_and_one_with_other_options_is_not(
+    tmp_path: Path,
+) -> None:
+    def each(chips: str, epochs: str) -> list[dict[str, Any]]:
+        words = ("infer", "digits", "--chips", chips, "--", "--epochs", epochs)
+        return measured(tmp_path, *words)[0]["each"]
+
+    (first,) = each("1", "1")
+    both = each("2", "1")
+    # to the letter, times included: measured again they would differ
+    assert (both[0], both[1]["seed"]) == (first, 1)
+    assert each("1", "1") == both
+    (other,) = each("1", "2")
+    assert (other["seed"], other["epochs"]) == (0, 2)
+
+
+def test_a_damaged_file_is_named_and_left(tmp_path: Path) -> None:
+    (tmp_path / "infer-digits.json").write_text('{"each": [')
+    script = [sys.executable, str(DOCS / "replicates.py"), "infer", "digits", "--to", str(tmp_path)]
+    done = subprocess.run(script, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "infer-digits.json is damaged" in done.stderr
+    assert (tmp_path / "infer-digits.json").read_text() == '{"each": ['
+
+
 def test_hysteresis_is_measured_beside_none(tmp_path: Path) -> None:
     facts, _ = measured(tmp_path, "pulses", "digits", "--chips", "1", "--", "--epochs", "6")
     (each,) = facts["each"]
