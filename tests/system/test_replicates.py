@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
@@ -9,7 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import replicates
 import results
+
+from rramhil.lab import software_version
 
 pytest.importorskip("torch", reason="networks need the extra `train`")
 
@@ -26,9 +30,13 @@ def measured(folder: Path, *words: str, code: int = 0) -> tuple[dict[str, Any], 
     return json.loads(path.read_text()) if path.is_file() else {}, done.stderr
 
 
-def test_every_chip_is_trained_with_its_own_seed_and_inferred_on(tmp_path: Path) -> None:
-    facts, _ = measured(tmp_path, "infer", "digits", "--chips", "2", "--", "--epochs", "3")
+def test_every_chip_is_trained_with_its_own_seed_and_measured_once(tmp_path: Path) -> None:
+    words = ("infer", "digits", "--chips")
+    (alone,) = measured(tmp_path, *words, "1", "--", "--epochs", "3")[0]["each"]
+    facts, _ = measured(tmp_path, *words, "2", "--", "--epochs", "3")
     first, second = facts["each"]
+    assert first == alone, "what was measured stays, to the letter"
+    assert measured(tmp_path, *words, "1", "--", "--epochs", "3")[0] == facts
     assert (first["seed"], second["seed"], first["epochs"]) == (0, 1, 3)
     assert first["chips"] != second["chips"]
     assert (first["pulses"], first["samples"]) == (0, 540)
@@ -38,20 +46,20 @@ def test_every_chip_is_trained_with_its_own_seed_and_inferred_on(tmp_path: Path)
     assert f"| 1 | 540 | {100 * second['value']:.2f} " in shown[-1]
 
 
-def test_a_file_with_fewer_chips_is_added_to_and_one_with_other_options_is_not(
-    tmp_path: Path,
-) -> None:
-    def each(chips: str, epochs: str) -> list[dict[str, Any]]:
-        words = ("infer", "digits", "--chips", chips, "--", "--epochs", epochs)
-        return measured(tmp_path, *words)[0]["each"]
+def test_what_was_measured_with_other_options_is_not_taken(tmp_path: Path) -> None:
+    path = tmp_path / "pulses-digits.json"
+    each = {"seed": 0, "hysteresis": 0.2}
+    known = {"task": "digits", "options": ["--epochs", "1"], "software": software_version()}
+    path.write_text(json.dumps({**known, "each": [each], "seconds": 7}))
 
-    (first,) = each("1", "1")
-    both = each("2", "1")
-    # to the letter, times included: measured again they would differ
-    assert (both[0], both[1]["seed"]) == (first, 1)
-    assert each("1", "1") == both
-    (other,) = each("1", "2")
-    assert (other["seed"], other["epochs"]) == (0, 2)
+    def taken(options: list[str], hysteresis: float = 0.2, task: str = "digits") -> list[Any]:
+        asked = argparse.Namespace(what="pulses", task=task, hysteresis=hysteresis)
+        return replicates.measured_before(path, asked, options)["each"]
+
+    assert taken(["--epochs", "1"]) == [each]
+    assert taken(["--epochs", "2"]) == []
+    assert taken(["--epochs", "1"], hysteresis=0.3) == []
+    assert taken(["--epochs", "1"], task="other") == []
 
 
 def test_a_damaged_file_is_named_and_left(tmp_path: Path) -> None:
