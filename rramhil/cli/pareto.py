@@ -19,7 +19,7 @@ from rramhil.cli._options import (
 from rramhil.cli._training import RateOption, SeedOption, refuse_chip_and_chips
 
 if TYPE_CHECKING:
-    from rramhil.flow import Trade
+    from rramhil.flow import Budgets, Trade
 
 EPILOG = examples(
     "rramhil mask pareto digits --chip 0",
@@ -63,64 +63,38 @@ def pareto(
     """Train a task under several budgets of steps: what a short schedule costs in accuracy.
 
     Each budget is trained by codebook, with the same seed and epochs; free is cell gating. Nothing
-    is fired, and no run is kept: `train --gate codebook --steps N` keeps one. Each line is said as
-    soon as it is there; after a kill the command begins anew.
+    is fired. Each line is said as soon as it is there; after ctrl-C, or whatever else ended it, the
+    same command goes on where it was, and budgets can be added. Each training is kept as a run, in
+    a folder of the lab that is named at the end: `infer TASK --run FOLDER/steps-1.25` runs one.
     """
     from rramhil.cli._boards import controlled_board, find_settings, opened_lab
     from rramhil.cli._files import refuse_unwritable
     from rramhil.cli._networks import load_task, need_extra, parse_chips
     from rramhil.cli._output import note, print_json
-    from rramhil.cli._progress import Bars
 
     refuse_chip_and_chips(context)
     need_extra()
     budgets = parse_budgets(steps)
     refuse_unwritable(png)
-    from rramhil.flow import (
-        TrainedRun,
-        TrainRequest,
-        chips_with_gains,
-        known_chips,
-        trade_steps,
-        train_run,
-    )
+    from rramhil.flow import TrainRequest, begin_budgets
     from rramhil.lab import software_version
 
-    requests = {
-        budget: TrainRequest(
-            which=task,
-            gate="cell" if budget is None else "codebook",
-            steps=budget,
-            epochs=epochs,
-            rate=rate,
-            density=density,
-            seed=seed,
-            overlay=overlay,
-            allow_digital=allow_digital,
-        )
-        for budget in budgets
-    }
+    request = TrainRequest(
+        which=task,
+        epochs=epochs,
+        rate=rate,
+        density=density,
+        seed=seed,
+        overlay=overlay,
+        allow_digital=allow_digital,
+    )
     settings = find_settings(board, lab)
     found, splits = load_task(task, settings.lab)
     with opened_lab(settings) as kept, controlled_board(settings) as opened:
         sockets = parse_chips(chips, chip, opened.identity.chips)
-        known = chips_with_gains(opened, kept, known_chips(opened, kept, sockets))
-        description = opened.description
-    with Bars() as bars:
-
-        def trained(budget: float | None) -> TrainedRun:
-            bars.phase(f"steps {_named(budget)}", epochs or found.epochs, "epochs")
-            return train_run(
-                requests[budget],
-                found,
-                splits,
-                known,
-                description,
-                on_epoch=lambda record: bars.advance(1, 0),
-            )
-
-        # said at once, so that an end before the table loses nothing
-        trades = trade_steps(trained, budgets, lambda trade: bars.say(_told(trade)))
+        begun = begin_budgets(opened, kept, sockets, request, budgets, found, splits)
+    # the board is free again: training takes long, and only needs what its cells read
+    trades = _finished(begun, epochs or found.epochs)
     if not as_json:
         _print(trades, found.metric_name)
     if png is not None:
@@ -135,14 +109,17 @@ def pareto(
                 "seed": seed,
                 "overlay": overlay,
                 "metric": found.metric_name,
-                "chips": [each.serial for each in known.values()],
-                "maps": [each.map_id for each in known.values()],
+                "chips": begun.chips,
+                "maps": begun.maps,
                 "trades": [trade.as_dict() for trade in trades],
+                "folder": begun.folder,
                 "png": png,
                 "software": software_version(),
             }
         )
-    elif png is not None:
+        return
+    note(f"Runs: {begun.folder}")
+    if png is not None:
         note(f"Picture: {png}")
 
 
@@ -167,6 +144,23 @@ def parse_budgets(text: str) -> tuple[float | None, ...]:
     if len(set(budgets)) < len(budgets):
         raise UsageError(f"{text!r} names a budget twice.", f"Write --steps {_BUDGETS}.")
     return tuple(budgets)
+
+
+def _finished(begun: Budgets, epochs: int) -> tuple[Trade, ...]:
+    """Train what is left, with a bar for each training."""
+    from rramhil.cli._progress import Bars
+    from rramhil.flow import finish_budget
+
+    trades: list[Trade] = []
+    with Bars() as bars:
+        for each in begun.each:
+            if each.training is not None:
+                bars.phase(f"steps {_named(each.budget)}", epochs, "epochs")
+                bars.advance(each.training.epochs_done, 0)
+            trades.append(finish_budget(each, lambda record: bars.advance(1, 0)))
+            # said at once: the table comes at the very end
+            bars.say(_told(trades[-1]))
+    return tuple(trades)
 
 
 def _named(budget: float | None) -> str:

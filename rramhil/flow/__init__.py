@@ -14,7 +14,8 @@ nothing itself: whoever wants to watch passes a `Progress`. Needs the extra `tra
     keeping    trainings that survive an interruption
     pricing    what a run costs on a board, before anything is applied
     elsewhere  what the same matrices take on other hardware
-    trading    accuracy against steps, over several runs
+    trading    accuracy against steps
+    budgets    one task under several budgets of steps, each training kept
     runs       the runs that a lab keeps
     adapting   a run's masks put on other chips, without training
     inferring  a run on the chip, beside what map and software say
@@ -23,6 +24,7 @@ nothing itself: whoever wants to watch passes a `Progress`. Needs the extra `tra
 
 from rramhil.flow.adapting import AdaptedRun, adapt_run
 from rramhil.flow.bounds import check_choices, check_numbers
+from rramhil.flow.budgets import Budgeted, Budgets, begin_budgets, finish_budget
 from rramhil.flow.checkpoints import Checkpoint, find_unfinished
 from rramhil.flow.chips import (
     KnownChip,
@@ -66,7 +68,6 @@ from rramhil.flow.trading import (
     count_steps,
     count_steps_of,
     draw_trades,
-    trade_steps,
 )
 from rramhil.flow.training import STEPS, TrainedRun, continue_run, train_run, usable_device
 
@@ -75,6 +76,8 @@ __all__ = [
     "AdaptedRun",
     "Applied",
     "Bench",
+    "Budgeted",
+    "Budgets",
     "Checkpoint",
     "Elsewhere",
     "Inference",
@@ -89,6 +92,7 @@ __all__ = [
     "Training",
     "adapt_run",
     "apply_run",
+    "begin_budgets",
     "begin_training",
     "check_choices",
     "check_name",
@@ -103,6 +107,7 @@ __all__ = [
     "elsewhere",
     "find_run",
     "find_unfinished",
+    "finish_budget",
     "finish_training",
     "geometry_of",
     "has_map",
@@ -123,7 +128,6 @@ __all__ = [
     "resumed_training",
     "run_folder",
     "started",
-    "trade_steps",
     "train_run",
     "usable_device",
     "write_report",

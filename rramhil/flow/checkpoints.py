@@ -79,6 +79,12 @@ class Checkpoint:
         self._kept_at_s = -_EVERY_S
 
     @property
+    def has_begun(self) -> bool:
+        """Whether there is a training to continue."""
+        # os.path: its name may be longer than any of a file
+        return os.path.isfile(self.folder / _START)
+
+    @property
     def name(self) -> str:
         """What the run will be called."""
         return self.run_path.name
@@ -93,7 +99,7 @@ class Checkpoint:
         OSError
             It cannot be written.
         """
-        if (self.folder / _START).is_file():
+        if self.has_begun:
             raise RunError(
                 f"There is an unfinished training {self.name}.",
                 f"`rramhil train {start.request.which} --resume {self.name}` continues it; to "
@@ -199,7 +205,7 @@ def find_unfinished(
     runs = lab_root / "runs"
     if name is not None:
         found = Checkpoint(runs / name)
-        if not os.path.isfile(found.folder / _START):  # of whatever length its name is
+        if not found.has_begun:
             raise NotFound(f"There is no unfinished training {name}.", _others(runs))
         if not _is_of(found, which, sockets):
             raise RunError(

@@ -123,9 +123,18 @@ def resumed_training(
 
 
 def finish_training(
-    training: Training, on_epoch: Callable[[EpochRecord], None] = lambda record: None
+    training: Training,
+    on_epoch: Callable[[EpochRecord], None] = lambda record: None,
+    goes_on: str | None = None,
 ) -> TrainedRun:
     """Train to the end and save the run; what is kept on the way is removed then.
+
+    Parameters
+    ----------
+    on_epoch : callable
+        Told after each epoch.
+    goes_on : str, optional
+        What goes on after an interruption, unless it is `rramhil train --resume`.
 
     Raises
     ------
@@ -136,7 +145,8 @@ def finish_training(
         `TrainingFailed`.
     """
     checkpoint, start = training.checkpoint, training.start
-    command = f"rramhil train {start.request.which} --resume {checkpoint.name}"
+    if goes_on is None:
+        goes_on = f"`rramhil train {start.request.which} --resume {checkpoint.name}`"
     try:
         trained = continue_run(
             start,
@@ -153,14 +163,14 @@ def finish_training(
         checkpoint.flush()
         raise Interrupted(
             f"Stopped by the user after {checkpoint.epochs_kept} of {start.epochs} epochs.",
-            f"`{command}` goes on from there.",
+            f"{goes_on} goes on from there.",
         ) from interrupt
     except Exception as error:
         if not checkpoint.epochs_kept or isinstance(error, TrainingFailed):
             checkpoint.remove()
         elif isinstance(error, RramhilError):
             checkpoint.flush()
-            error.next_step = f"{error.next_step} `{command}` goes on.".strip()
+            error.next_step = f"{error.next_step} {goes_on} goes on.".strip()
         raise
     trained.run.save(checkpoint.run_path)
     checkpoint.remove()

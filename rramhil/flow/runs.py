@@ -54,10 +54,14 @@ def check_run_name(name: str) -> None:
         raise RunError(f"{name!r} names a task, so no run may have it.", "Take another name.")
 
 
+def plain_name(task_name: str) -> str:
+    """What of a task's name may be part of a file's."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", task_name)[:_STEM].strip("-") or "run"
+
+
 def run_folder(lab_root: Path, task_name: str) -> Path:
     """A new name for a run: its task and the time, in UTC."""
-    plain = re.sub(r"[^A-Za-z0-9_-]+", "-", task_name)[:_STEM].strip("-") or "run"
-    stem = f"{plain}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    stem = f"{plain_name(task_name)}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     folder = lab_root / _RUNS
     names = (folder / (f"{stem}-{count}" if count else stem) for count in range(1000))
     return next(path for path in names if not path.exists())

@@ -1,17 +1,15 @@
 """Accuracy against steps: what a shorter schedule costs a task.
 
-Owns: the table of one task, trained under several budgets of steps and freely, and its picture.
-How a run is trained is the caller's business. Touches no board.
+Owns: what a run of a budget comes to, and the picture of several. Touches no board.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from rramhil._atomic import replacing
-from rramhil.flow.training import TrainedRun
 from rramhil.network import Matrix, MatrixRecord, Run
 from rramhil.switching import Mask, Placement, compile_masks
 
@@ -55,6 +53,12 @@ class Trade(NamedTuple):
     test: float
     epoch_s: float
 
+    @classmethod
+    def of(cls, budget: float | None, run: Run) -> Trade:
+        """What a run says, and its masks' steps."""
+        said = run.metrics
+        return cls(budget, count_steps(run), said.get("validation"), said["test"], said["epoch_s"])
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
         return {
@@ -83,30 +87,6 @@ def count_steps_of(
         sum(vectors[part.tile.matrix] * part.bounds.steps for part in compiled),
         sum(vectors[part.tile.matrix] * part.bounds.dense for part in compiled),
     )
-
-
-def trade_steps(
-    train: Callable[[float | None], TrainedRun],
-    budgets: Iterable[float | None],
-    on_trade: Callable[[Trade], None] = lambda trade: None,
-) -> tuple[Trade, ...]:
-    """Train under each budget, with all else equal.
-
-    Parameters
-    ----------
-    train : callable
-        Takes a budget, or None for cells that are gated freely.
-    on_trade : callable
-        Told after each.
-    """
-    trades: list[Trade] = []
-    for budget in budgets:
-        trained = train(budget)
-        result = trained.result
-        taken = count_steps(trained.run)
-        trades.append(Trade(budget, taken, result.validation, result.test, result.epoch_s))
-        on_trade(trades[-1])
-    return tuple(trades)
 
 
 def draw_trades(trades: Iterable[Trade], path: Path, title: str, metric: str) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import signal
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -69,14 +73,57 @@ def test_the_table_has_a_row_for_each_budget_and_is_drawn(cli: Cli) -> None:
     assert all(trade["ratio"] <= trade["budget"] for trade in trades[:2])
     assert trades[2]["ratio"] > 4
     assert (cli.folder / "steps.png").read_bytes().startswith(b"\x89PNG")
-    assert not [path for path in (cli.lab / "runs").glob("*") if "pareto" in path.name]
+    assert not list((cli.lab / "runs").glob("*steps*")), "the lab's own runs are not among these"
+    run = str(Path(told.json["folder"], "steps-2.0"))
+    answer = cli("infer", "digits", "--run", run, "--samples", "20", "--json").json
+    assert (answer["gate"], answer["pulses"]) == ("codebook", 0)
 
 
 def test_the_same_command_gives_the_same_table_again(cli: Cli) -> None:
     # the board's gains are measured once: a measurement has noise
     words = ("mask", "pareto", "digits", "--steps", "free", "--epochs", "1", "--json")
-    one, again = (cli(*words).json["trades"][0] for _ in range(2))
-    assert {**one, "epoch_s": 0} == {**again, "epoch_s": 0}
+    one = cli(*words).json
+    assert cli(*words).json == one  # what was trained is kept, times included
+    shutil.rmtree(one["folder"])
+    (trade,), (again,) = one["trades"], cli(*words).json["trades"]
+    assert {**trade, "epoch_s": 0} == {**again, "epoch_s": 0}
+    assert cli(*words, "--seed", "1").json["folder"] != one["folder"]
+
+
+def masks_of(folder: Path) -> dict[str, Any]:
+    """Every mask of the runs in a folder."""
+    return {
+        (path.name, name): mask.rows.tolist()
+        for path in folder.iterdir()
+        for name, mask in Run.load(path).masks.masks.items()
+    }
+
+
+def test_after_a_kill_the_same_command_goes_on_and_ends_with_the_same_masks(
+    cli: Cli, tmp_path: Path
+) -> None:
+    words = ("mask", "pareto", "digits", "--steps", "1,free", "--epochs", "25", "--json")
+    process = cli.start(*words)
+    folders = cli.lab / "pareto"
+    before = set(folders.glob("*"))
+    deadline = time.monotonic() + 60
+    # killed in the second training, when the first is kept
+    while not list(folders.glob("*/.free.training/state*")):
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    (folder,) = set(folders.glob("*")) - before
+    first = (folder / "steps-1.0" / "run.json").read_bytes()
+    assert not (folder / "free").exists()
+    trades = cli(*words).json["trades"]
+    assert [trade["budget"] for trade in trades] == [1, None]
+    assert (folder / "steps-1.0" / "run.json").read_bytes() == first
+    resumed = masks_of(folder)
+    shutil.move(folder, tmp_path)
+    cli(*words)
+    assert masks_of(folder) == resumed
 
 
 def test_a_picture_that_cannot_be_written_is_refused_before_the_board_is_opened(cli: Cli) -> None:

@@ -1,0 +1,131 @@
+"""One task under several budgets of steps: trainings that are begun or continued, and kept.
+
+Owns: the folder that they are kept in. Its name follows from all that the trainings follow from
+but the budget, so the same command goes on where it was killed, and other budgets can be added.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from rramhil.driver import Board
+from rramhil.flow.checkpoints import Checkpoint
+from rramhil.flow.chips import known_chips
+from rramhil.flow.keeping import Training, begin_training, finish_training, resumed_training
+from rramhil.flow.requests import TrainRequest
+from rramhil.flow.runs import plain_name
+from rramhil.flow.starts import digest_of, new_network
+from rramhil.flow.trading import Trade
+from rramhil.lab import Lab
+from rramhil.network import Run
+from rramhil.pruning import EpochRecord
+from rramhil.tasks import Splits, Task
+
+_FOLDER = "pareto"
+_FREE = "free"
+
+
+class Budgeted(NamedTuple):
+    """A training under one budget of steps.
+
+    Attributes
+    ----------
+    budget : float or None
+        Relative to the dense schedule's steps; None for cells that are gated freely.
+    path : Path
+        The run, once it is there.
+    training : Training or None
+        What is left to do; None if nothing is.
+    """
+
+    budget: float | None
+    path: Path
+    training: Training | None
+
+
+class Budgets(NamedTuple):
+    """Trainings that have all in common but their budget.
+
+    Attributes
+    ----------
+    folder : Path
+        Where their runs are kept.
+    chips, maps : tuple of str
+        Serial numbers and maps.
+    each : tuple of Budgeted
+    """
+
+    folder: Path
+    chips: tuple[str, ...]
+    maps: tuple[str, ...]
+    each: tuple[Budgeted, ...]
+
+
+def begin_budgets(
+    board: Board,
+    lab: Lab,
+    sockets: tuple[int, ...],
+    request: TrainRequest,
+    budgets: Sequence[float | None],
+    task: Task,
+    splits: Splits,
+) -> Budgets:
+    """Take up trainings under these budgets, and begin those that are not there.
+
+    Parameters
+    ----------
+    request : TrainRequest
+        All but gate and budget, which are these: codebook, or cell for None.
+
+    Raises
+    ------
+    NotFound, PlacementError, ModelRefused, RunError, UsageError
+        As of `begin_training` and `resumed_training`.
+    """
+    requests = {each: _within(request, each) for each in budgets}
+    chips = known_chips(board, lab, sockets)
+    network = new_network(task, splits, seed=request.seed, allow_digital=request.allow_digital)
+    said = {
+        **_within(request, None).as_dict(),
+        "epochs": request.epochs or task.epochs,
+        "task": digest_of(request.which, splits, network),
+        "maps": {number: chip.map_id for number, chip in chips.items()},
+    }
+    digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:10]
+    folder = lab.root / _FOLDER / f"{plain_name(task.name)}-{digest}"
+    begun: list[Budgeted] = []
+    for budget, asked in requests.items():
+        path = folder / (_FREE if budget is None else f"steps-{budget!r}")
+        checkpoint, training = Checkpoint(path), None
+        if checkpoint.has_begun and not path.exists():
+            training = resumed_training(board, lab, checkpoint, task, splits)
+        elif not path.exists():
+            training = begin_training(board, lab, sockets, asked, task, splits, checkpoint)
+        begun.append(Budgeted(budget, path, training))
+    serials = tuple(each.serial for each in chips.values())
+    return Budgets(folder, serials, tuple(each.map_id for each in chips.values()), tuple(begun))
+
+
+def finish_budget(
+    budgeted: Budgeted, on_epoch: Callable[[EpochRecord], None] = lambda record: None
+) -> Trade:
+    """Train to the end, unless that was done, and say what came of it.
+
+    Raises
+    ------
+    Interrupted, RramhilError
+        As of `finish_training`.
+    """
+    budget, path, training = budgeted
+    if training is None:
+        return Trade.of(budget, Run.load(path))
+    return Trade.of(budget, finish_training(training, on_epoch, "The same command").run)
+
+
+def _within(request: TrainRequest, budget: float | None) -> TrainRequest:
+    return replace(request, gate="cell" if budget is None else "codebook", steps=budget)
