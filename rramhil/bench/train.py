@@ -24,7 +24,7 @@ from rramhil.tasks import Examples, Splits, Task
 _BITS, _BATCH = 4, 64
 _MEAN_uS, _SD_uS, _NOISE = 12.35, 1.86, 0.02
 _CNN_IMAGES, _MLP_IMAGES = 3200, 12800
-_ROUNDS = 5
+_ROUNDS = 15
 _SEED = 1
 
 
