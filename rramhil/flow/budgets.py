@@ -11,9 +11,10 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from rramhil.driver import Board
+from rramhil.errors import RunError
 from rramhil.flow.checkpoints import Checkpoint
 from rramhil.flow.chips import known_chips
 from rramhil.flow.keeping import Training, begin_training, finish_training, resumed_training
@@ -27,7 +28,6 @@ from rramhil.pruning import EpochRecord
 from rramhil.tasks import Splits, Task
 
 _FOLDER = "pareto"
-_FREE = "free"
 
 
 class Budgeted(NamedTuple):
@@ -37,15 +37,15 @@ class Budgeted(NamedTuple):
     ----------
     budget : float or None
         Relative to the dense schedule's steps; None for cells that are gated freely.
-    path : Path
-        The run, once it is there.
+    done : Trade or None
+        What came of it, if it is kept already.
     training : Training or None
-        What is left to do; None if nothing is.
+        What is left to do, else.
     """
 
     budget: float | None
-    path: Path
-    training: Training | None
+    done: Trade | None = None
+    training: Training | None = None
 
 
 class Budgets(NamedTuple):
@@ -84,8 +84,10 @@ def begin_budgets(
 
     Raises
     ------
-    NotFound, PlacementError, ModelRefused, RunError, UsageError
+    NotFound, PlacementError, ModelRefused, UsageError
         As of `begin_training` and `resumed_training`.
+    RunError
+        What is kept of one is damaged.
     """
     requests = {each: _within(request, each) for each in budgets}
     chips = known_chips(board, lab, sockets)
@@ -100,13 +102,15 @@ def begin_budgets(
     folder = lab.root / _FOLDER / f"{plain_name(task.name)}-{digest}"
     begun: list[Budgeted] = []
     for budget, asked in requests.items():
-        path = folder / (_FREE if budget is None else f"steps-{budget!r}")
-        checkpoint, training = Checkpoint(path), None
-        if checkpoint.has_begun and not path.exists():
+        checkpoint = Checkpoint(folder / _name(budget))
+        if checkpoint.run_path.exists():
+            begun.append(Budgeted(budget, done=Trade.of(budget, _kept(checkpoint.run_path))))
+        elif checkpoint.has_begun:
             training = resumed_training(board, lab, checkpoint, task, splits)
-        elif not path.exists():
+            begun.append(Budgeted(budget, training=training))
+        else:
             training = begin_training(board, lab, sockets, asked, task, splits, checkpoint)
-        begun.append(Budgeted(budget, path, training))
+            begun.append(Budgeted(budget, training=training))
     serials = tuple(each.serial for each in chips.values())
     return Budgets(folder, serials, tuple(each.map_id for each in chips.values()), tuple(begun))
 
@@ -121,10 +125,23 @@ def finish_budget(
     Interrupted, RramhilError
         As of `finish_training`.
     """
-    budget, path, training = budgeted
-    if training is None:
-        return Trade.of(budget, Run.load(path))
-    return Trade.of(budget, finish_training(training, on_epoch, "The same command").run)
+    if budgeted.training is None:
+        return cast(Trade, budgeted.done)
+    trained = finish_training(budgeted.training, on_epoch, "The same command")
+    return Trade.of(budgeted.budget, trained.run)
+
+
+def _name(budget: float | None) -> str:
+    # to the last digit: budgets that differ are never one folder
+    return "free" if budget is None else f"steps-{budget!r}".removesuffix(".0")
+
+
+def _kept(path: Path) -> Run:
+    try:
+        return Run.load(path)
+    except RunError as damage:
+        damage.next_step = f"Remove {path}, and the same command trains it again."
+        raise
 
 
 def _within(request: TrainRequest, budget: float | None) -> TrainRequest:

@@ -74,7 +74,7 @@ def test_the_table_has_a_row_for_each_budget_and_is_drawn(cli: Cli) -> None:
     assert trades[2]["ratio"] > 4
     assert (cli.folder / "steps.png").read_bytes().startswith(b"\x89PNG")
     assert not list((cli.lab / "runs").glob("*steps*")), "the lab's own runs are not among these"
-    run = str(Path(told.json["folder"], "steps-2.0"))
+    run = str(Path(told.json["folder"], "steps-2"))
     answer = cli("infer", "digits", "--run", run, "--samples", "20", "--json").json
     assert (answer["gate"], answer["pulses"]) == ("codebook", 0)
 
@@ -84,7 +84,12 @@ def test_the_same_command_gives_the_same_table_again(cli: Cli) -> None:
     words = ("mask", "pareto", "digits", "--steps", "free", "--epochs", "1", "--json")
     one = cli(*words).json
     assert cli(*words).json == one  # what was trained is kept, times included
-    shutil.rmtree(one["folder"])
+    (kept,) = Path(one["folder"]).iterdir()
+    with (kept / "masks.npz").open("ab") as file:
+        file.write(b"x")
+    told = cli(*words, code=2)
+    assert told.sentences.endswith(f"Remove {kept}, and the same command trains it again.")
+    shutil.rmtree(kept)
     (trade,), (again,) = one["trades"], cli(*words).json["trades"]
     assert {**trade, "epoch_s": 0} == {**again, "epoch_s": 0}
     assert cli(*words, "--seed", "1").json["folder"] != one["folder"]
@@ -115,11 +120,11 @@ def test_after_a_kill_the_same_command_goes_on_and_ends_with_the_same_masks(
     process.send_signal(signal.SIGKILL)
     process.communicate()
     (folder,) = set(folders.glob("*")) - before
-    first = (folder / "steps-1.0" / "run.json").read_bytes()
+    first = (folder / "steps-1" / "run.json").read_bytes()
     assert not (folder / "free").exists()
     trades = cli(*words).json["trades"]
     assert [trade["budget"] for trade in trades] == [1, None]
-    assert (folder / "steps-1.0" / "run.json").read_bytes() == first
+    assert (folder / "steps-1" / "run.json").read_bytes() == first
     resumed = masks_of(folder)
     shutil.move(folder, tmp_path)
     cli(*words)
