@@ -58,10 +58,11 @@ def run_facts(trained: TrainedRun, training: Training) -> dict[str, Any]:
         "history": [record.as_dict() for record in result.history],
     }
     if result.written is not None:
+        fired = training.bench.fired(training.start)
         facts["by_reset"] = {
-            **pulse_price(result.written, training.bench.board.description),
+            **pulse_price(result.written, fired, training.bench.board.description),
             "first_pulses": result.written.first,
-            # of all epochs; the pulses above are those up to the best one
+            # of all epochs; without a loop the pulses above are those up to the best one
             "flips": sum(record.pulses or 0 for record in result.history),
             "in_the_chip": {str(chip): each.as_dict() for chip, each in trained.written.items()},
         }

@@ -9,6 +9,7 @@ nothing itself: whoever wants to watch passes a `Progress`. Needs the extra `tra
     starts     what a training starts from, fixed before its first step
     training   a task and maps become a run
     checkpoints  trainings that are under way, and going on with one
+    allowance  pulses that a training in the loop has fired, and may still
     in_the_loop  fresh conductances while masks are learnt
     kept_gains gains by which maps are corrected, measured once
     keeping    trainings that survive an interruption

@@ -110,6 +110,7 @@ class Checkpoint:
         start.placement.save(self.folder / _PLACEMENT)
         cells = {f"map:{chip}": each for chip, each in start.maps_uS.items()}
         cells |= {f"spread:{chip}": each for chip, each in start.spreads_uS.items()}
+        cells |= {f"pulsed:{chip}": each for chip, each in start.pulsed.items()}
         write_whole(self.folder / _CELLS, safetensors.numpy.save(cells))
         head = _Head(
             training=1,
@@ -150,6 +151,7 @@ class Checkpoint:
                 map_ids=head.map_ids,
                 digest=head.digest,
                 threads=head.threads,
+                pulsed=_of_chips(cells, "pulsed"),
             )
             file = self.folder / _STATE
             state = TrainState.from_bytes(file.read_bytes()) if file.exists() else None

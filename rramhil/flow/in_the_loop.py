@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from calibration import Gains
 from calibration.wires import effective_uS
 from rramhil.driver import Board
+from rramhil.flow.allowance import Allowance, Fired, pulsed
 from rramhil.flow.chips import KnownChip
 from rramhil.flow.resetting import ResetPruned, prune_by_reset
 from rramhil.flow.starts import Start
@@ -25,9 +26,9 @@ from rramhil.network import Network, Pairs, Run, RunConfig
 from rramhil.programming import Progress, Silent
 from rramhil.programming.readback import Origin, read_chip
 from rramhil.pruning import Reread
-from rramhil.switching import Mask, MaskSet
+from rramhil.switching import CellChanges, Mask, MaskSet
 
-Values = npt.NDArray[np.float64]
+Values = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +69,7 @@ class Bench:
     def write(
         self, start: Start, network: Network, masks: Mapping[str, Mask]
     ) -> Mapping[int, ResetPruned]:
-        """Pulse masks into the chips.
+        """Pulse masks into the chips, as far as the training's budgets let them.
 
         Raises
         ------
@@ -86,7 +87,21 @@ class Bench:
         owned = MaskSet(masks, start.placement.id, start.map_ids)
         run = Run.of(network, config, start.placement, owned, {})
         used = {number: self.chips[number] for number in start.placement.chips}
-        return prune_by_reset(self.board, self.lab, run, used, self.watch)
+        allowance = Allowance(request.pulse_budget, request.cell_pulses, start.pulsed)
+
+        def within(changes: CellChanges, number: int) -> CellChanges:
+            if not request.has_budget:
+                return changes
+            return allowance.within(changes, number, self._pulsed(start))
+
+        return prune_by_reset(self.board, self.lab, run, used, self.watch, within)
+
+    def fired(self, start: Start) -> Fired | None:
+        """What a training has fired so far; None if it fires nothing."""
+        return Fired.since(start.pulsed, self._pulsed(start)) if start.pulsed else None
+
+    def _pulsed(self, start: Start) -> dict[int, Values]:
+        return pulsed(self.lab, {number: self.chips[number].serial for number in start.pulsed})
 
     def _map_of(self, number: int) -> ConductanceMap:
         """Read a chip once; what was read is used and not kept."""

@@ -7,7 +7,7 @@ checkpoint belongs to the chips and the task that are there.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from firmware_protocol.messages import Operation
@@ -21,6 +21,7 @@ from rramhil.errors import (
     TrainingFailed,
     UsageError,
 )
+from rramhil.flow.allowance import Fired, pulsed
 from rramhil.flow.checkpoints import Checkpoint
 from rramhil.flow.chips import KnownChip, known_chips
 from rramhil.flow.in_the_loop import Bench
@@ -88,13 +89,18 @@ def begin_training(
     RunError
         There is an unfinished training of that name.
     UsageError
-        It is to be in the loop, and too short for that.
+        It is to be in the loop, and too short for that; or its first masks take more pulses than
+        it may have.
     """
     _refuse_idle_loop(request, task, splits)
     chips = known_chips(board, lab, sockets)  # before anything is measured: one may be missing
     network = new_network(task, splits, seed=request.seed, allow_digital=request.allow_digital)
+    _refuse_small_budget(request, network)
     chips = chips_with_gains(board, lab, chips)
     start = started(request, task, splits, network, chips, board.description)
+    if request.is_pulsed:
+        serials = {number: chips[number].serial for number in start.placement.chips}
+        start = replace(start, pulsed=pulsed(lab, serials))
     checkpoint.begin(start)
     return Training(checkpoint, start, None, network, task, splits, Bench(board, lab, chips))
 
@@ -177,9 +183,19 @@ def finish_training(
     return trained
 
 
-def pulse_price(written: Written, description: Description) -> dict[str, Any]:
-    """What masks took that were written by pulses: counts, energy at most, and life of a cell."""
-    counts = {Operation.RESET: written.first + written.resets, Operation.SET: written.sets}
+def pulse_price(written: Written, fired: Fired | None, description: Description) -> dict[str, Any]:
+    """What masks take that are written by pulses: counts, energy at most, and life of a cell.
+
+    Parameters
+    ----------
+    written : Written
+        What they would have taken up to the epoch that was kept.
+    fired : Fired or None
+        What was fired on chips, if they were in the loop.
+    """
+    if fired is None:
+        fired = Fired(written.first + written.resets, written.sets, written.most)
+    counts = {Operation.RESET: fired.resets, Operation.SET: fired.sets}
     energy_j = 0.0
     for operation, count in counts.items():
         if operation in description.envelopes:
@@ -188,10 +204,10 @@ def pulse_price(written: Written, description: Description) -> dict[str, Any]:
     return {
         "reset_pulses": counts[Operation.RESET],
         "set_pulses": counts[Operation.SET],
-        "most_of_a_cell": written.most,
+        "most_of_a_cell": fired.most,
         "energy_j": energy_j,
         # a cycle is a RESET and a SET
-        "endurance_used": written.most / 2 / ENDURANCE_CYCLES,
+        "endurance_used": fired.most / 2 / ENDURANCE_CYCLES,
     }
 
 
@@ -204,6 +220,22 @@ def _refuse_idle_loop(request: TrainRequest, task: Task, splits: Splits) -> None
             f"--in-the-loop {request.in_the_loop} never reads: all {epochs} epochs have {steps:,} "
             "steps.",
             "Write fewer of them, or leave it.",
+        )
+
+
+def _refuse_small_budget(request: TrainRequest, network: Network) -> None:
+    """Refuse fewer pulses than the first masks take: half-written ones are worth nothing."""
+    if request.pulse_budget is None or request.density is None:
+        return
+    weights = [each.outputs * each.inputs for each in network.matrices]
+    # a pair has one gate for two cells
+    gates, cells = (1, 2) if request.gate == "pair" else (2, 1)
+    first = sum(cells * (gates * each - round(request.density * gates * each)) for each in weights)
+    if first > request.pulse_budget:
+        raise UsageError(
+            f"The first masks take {first:,} RESET pulses, and --pulse-budget allows "
+            f"{request.pulse_budget:,}.",
+            f"Give {first} or more, or a higher --density.",
         )
 
 

@@ -124,6 +124,16 @@ class TrainRequest:
             off_uS=OFF_uS,
         )
 
+    @property
+    def is_pulsed(self) -> bool:
+        """Whether the chip gets pulses while masks are learnt."""
+        return self.by == "reset" and self.in_the_loop is not None
+
+    @property
+    def has_budget(self) -> bool:
+        """Whether pulses are limited."""
+        return self.pulse_budget is not None or self.cell_pulses is not None
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
         return asdict(self)
@@ -154,6 +164,12 @@ class TrainRequest:
         if self.by == "gate" and economical:
             raise UsageError(
                 "Gates take no pulses, so there is nothing to save.", "Add --by reset, or leave it."
+            )
+        if self.pulse_budget is not None and self.density is None:
+            raise UsageError(
+                "With --free-density nobody knows how many pulses the first masks take, so no "
+                "--pulse-budget can be kept.",
+                "Write --density, or leave --pulse-budget.",
             )
         if self.by == "reset" and self.overlay:
             raise UsageError(

@@ -8,7 +8,7 @@ and a cell that is off gets no second RESET.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -38,6 +38,9 @@ _SET_ABOVE = 0.5
 
 _MOST_ON = 0.05
 """Share of pruned cells that may be on all the same: some pulses fail."""
+
+
+Within = Callable[[CellChanges, int], CellChanges]
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,8 +104,14 @@ def prune_by_reset(
     run: Run,
     chips: Mapping[int, KnownChip],
     progress: Progress | None = None,
+    within: Within = lambda changes, number: changes,
 ) -> dict[int, ResetPruned]:
     """Pulse the masks of a run into its chips; see the module.
+
+    Parameters
+    ----------
+    within : callable, optional
+        Takes what is to be changed on a chip, and the chip's socket; gives what of it may be.
 
     Raises
     ------
@@ -116,7 +125,7 @@ def prune_by_reset(
     for number, chip in chips.items():
         formed = _formed(lab, run, chip)
         now = _read(board, lab, chip, 1, watch, "before RESET")
-        changes = _changes(run, number, formed, now)
+        changes = within(_changes(run, number, formed, now), number)
         pulses = {
             operation: pulse_mask(
                 board, lab, number, pulse_of(operation, board.description), cells, progress=watch

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -52,6 +52,8 @@ class Start:
         Of the task: file, data and first network.
     threads : int
         Of torch: sums, and so masks, depend on how many there are.
+    pulsed : mapping of int to (2, R, C) int32
+        RESET and SET pulses that each cell had got before, by socket, where this fires more.
     """
 
     request: TrainRequest
@@ -62,6 +64,7 @@ class Start:
     map_ids: Mapping[int, str]
     digest: str
     threads: int
+    pulsed: Mapping[int, Values] = field(default_factory=dict[int, Values])
 
     @property
     def epochs(self) -> int:

@@ -121,6 +121,8 @@ def continue_run(
         seed=request.seed,
         rate=request.rate,
         chooses=not request.final,
+        # its masks are in the cells: to go back to those of an earlier epoch would take more pulses
+        keeps_last=request.is_pulsed and request.has_budget,
     )
     if request.in_the_loop is not None and bench is None:
         raise UsageError("A training in the loop needs its board.")

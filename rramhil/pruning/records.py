@@ -28,6 +28,8 @@ class TrainSettings:
     chooses : bool
         Whether validation data choose the epoch that is kept; else they are not looked at, and it
         is the last one.
+    keeps_last : bool
+        Keep the last epoch all the same: validation data are looked at, and choose nothing.
     """
 
     epochs: int
@@ -36,6 +38,7 @@ class TrainSettings:
     rate: float = 0.01
     digital_rate: float = 0.01
     chooses: bool = True
+    keeps_last: bool = False
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch < 2:
@@ -86,7 +89,7 @@ class Outcome(NamedTuple):
     ----------
     history : tuple of EpochRecord
     best_epoch : int
-        The first one with the best validation metric, or the last one where nothing is validated.
+        The first one with the best validation metric, or the last one where that chooses nothing.
     validation : float or None
     """
 

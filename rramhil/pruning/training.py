@@ -139,7 +139,7 @@ def train(
         whole.eval()
         reestimate_batch_norm(network, examples)
         score = evaluate(network, task, splits.validation) if settings.chooses else None
-        if all(_is_better(score, record) for record in history):
+        if settings.keeps_last or all(_is_better(score, record) for record in history):
             best = copy.deepcopy(whole.state_dict())
         history.append(watch.record(epoch, loss, score, seconds))
         on_epoch(history[-1])
@@ -149,7 +149,8 @@ def train(
     network.freeze()
     chosen = history[0]
     for record in history[1:]:
-        chosen = record if _is_better(record.validation, chosen) else chosen
+        is_kept = settings.keeps_last or _is_better(record.validation, chosen)
+        chosen = record if is_kept else chosen
     return Outcome(tuple(history), chosen.epoch, chosen.validation)
 
 
