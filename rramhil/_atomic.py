@@ -31,6 +31,10 @@ def replacing(path: Path) -> Generator[Path]:
         yield temporary
         sync(temporary)
         temporary.replace(path)
+    except OSError as error:
+        # a full disk does not say of which file
+        error.filename = error.filename or str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
     sync(path.parent)

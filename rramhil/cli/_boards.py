@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from rramhil.cli._output import note
@@ -29,10 +27,7 @@ def controlled_board(settings: Settings, record: Path | None = None) -> Generato
     """Open the board as its one controller, and say which it is."""
     from rramhil.driver import Board
 
-    with (
-        _term_as_interrupt(),
-        Board.open(settings.board, lab_root=settings.lab, record=record) as board,
-    ):
+    with Board.open(settings.board, lab_root=settings.lab, record=record) as board:
         announce(board, settings)
         yield board
 
@@ -55,20 +50,6 @@ def opened_lab(settings: Settings) -> Generator[Lab]:
 
     with Lab(settings.lab) as lab:
         yield lab
-
-
-@contextmanager
-def _term_as_interrupt() -> Generator[None]:
-    """Let SIGTERM end a run as ctrl-C does: the board idle, the job resumable."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def announce(board: Board, settings: Settings) -> None:

@@ -6,17 +6,22 @@ stand in `rramhil.errors`.
 
 from __future__ import annotations
 
+import errno
 import json
+import signal
 import sys
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any
 
 import typer
 
-from rramhil.errors import Interrupted, RramhilError, UsageError
+from rramhil.errors import Interrupted, LabUnusable, RramhilError, UsageError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass
@@ -45,7 +50,8 @@ def finish(run: Run) -> Generator[None]:
     # the link's thread hands its error to the call that waits for it; twice would be noise
     threading.excepthook = lambda hook: _trace(run, hook.exc_value)
     try:
-        yield
+        with _term_as_interrupt():
+            yield
     except KeyboardInterrupt as interrupt:
         _end(run, Interrupted("Stopped by the user; an open board is left safe."), interrupt)
     except RramhilError as error:
@@ -58,11 +64,35 @@ def finish(run: Run) -> Generator[None]:
             # the option may stand behind the mistake, where it was not read any more
             run.as_json |= "--json" in sys.argv
             _end(run, mistake, error)
+        if isinstance(error, OSError) and error.errno in _FULL:
+            _end(run, _no_room(error), error)
         internal = RramhilError(
             f"Internal error: {type(error).__name__}: {str(error).rstrip('.')}.",
             "This is a defect of rramhil: run it again with --debug and report the traceback.",
         )
         _end(run, internal, error)
+
+
+@contextmanager
+def _term_as_interrupt() -> Generator[None]:
+    """Let SIGTERM end a run as ctrl-C does: the board idle, what was done kept."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _no_room(error: OSError) -> LabUnusable:
+    where = "" if error.filename is None else f" for {error.filename}"
+    return LabUnusable(
+        f"There is no room on the disk{where}.",
+        "Make some and give the command again; a training that had begun goes on with --resume.",
+    )
 
 
 def _mistake(error: Any) -> UsageError | None:

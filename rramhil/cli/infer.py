@@ -297,6 +297,7 @@ def _on_chip(
     from rramhil.cli._progress import Bars
     from rramhil.flow import (
         apply_run,
+        cells_lost,
         elsewhere,
         infer,
         known_chips,
@@ -312,6 +313,8 @@ def _on_chip(
     chips = known_chips(board, lab, run.placement.chips)
     if not asked.gated:
         refuse_what_is_not_reset(asked.run or path.name, run, lab, chips)
+    elif run.masks.map_ids and (lost := cells_lost(run, lab, chips)) is not None:
+        note(f"{lost} `rramhil train {asked.task}` learns masks of the cells as they are.")
     maps_uS = {number: chip.cells.own_uS for number, chip in chips.items()}
     plan = plan_run(run, board.description, maps_uS)
     note(_told(plan, len(examples.inputs), asked))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -272,7 +273,7 @@ def new_run_path(lab: Lab, task: Task, name: str | None) -> Path:
         return run_folder(lab.root, task.name)
     check_run_name(name)
     path = lab.root / "runs" / name
-    if path.exists():
+    if os.path.lexists(path):
         raise RunError(
             f"There is a run {name} already, and runs are never overwritten.",
             f"Name another with --run, or remove {path}.",

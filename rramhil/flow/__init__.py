@@ -50,6 +50,7 @@ from rramhil.flow.pricing import Plan, plan_run, plan_task
 from rramhil.flow.requests import TrainRequest
 from rramhil.flow.resetting import (
     ResetPruned,
+    cells_lost,
     preview_reset,
     prune_by_reset,
     refuse_what_is_not_reset,
@@ -95,6 +96,7 @@ __all__ = [
     "apply_run",
     "begin_budgets",
     "begin_training",
+    "cells_lost",
     "check_choices",
     "check_name",
     "check_numbers",

@@ -7,22 +7,24 @@ or what a few seconds hold where epochs are shorter.
     start.json          request, maps, digest of the task, threads, SHA-256 of the next two
     placement.json      where the matrices are
     cells.safetensors   conductances that the training began with
-    state.safetensors   where it stands; missing before its first epoch is kept
+    state.bin           where it stands; missing before its first epoch is kept
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
 import safetensors.numpy
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 from safetensors import SafetensorError
 
 from rramhil._atomic import sync, write_whole
@@ -37,7 +39,7 @@ _START, _PLACEMENT, _CELLS, _STATE = (
     "start.json",
     "placement.json",
     "cells.safetensors",
-    "state.safetensors",
+    "state.bin",
 )
 _EVERY_S = 2.0
 """States are kept no more often than this: to bring one to the disk takes time."""
@@ -55,6 +57,25 @@ class _Head(BaseModel):
     software: str
     created: str
     files: dict[str, str]
+
+    def write(self, path: Path) -> None:
+        """Write it whole, with a digest of itself."""
+        said = {"own": self._own, **self.model_dump()}
+        write_whole(path, (json.dumps(said, indent=2) + "\n").encode())
+
+    @classmethod
+    def read(cls, path: Path) -> _Head:
+        """Read what `write` wrote; a ValueError if it was changed, an OSError if it is not there."""
+        said = json.loads(path.read_bytes())
+        own = said.pop("own", None) if isinstance(said, dict) else None
+        head = cls.model_validate(said)
+        if head._own != own:
+            raise ValueError(f"{path} was changed")
+        return head
+
+    @property
+    def _own(self) -> str:
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
 
 class Checkpoint:
@@ -75,7 +96,7 @@ class Checkpoint:
         self.run_path = run_path
         self.folder = folder_of(run_path)
         self.epochs_kept = 0
-        self._pending: bytes | None = None
+        self._pending: tuple[bytes, int] | None = None
         self._kept_at_s = -_EVERY_S
 
     @property
@@ -125,8 +146,7 @@ class Checkpoint:
             files={name: _digest(self.folder / name) for name in (_PLACEMENT, _CELLS)},
         )
         # the last one: a folder without it is of a training that never began
-        text = head.model_dump_json(indent=2) + "\n"
-        write_whole(self.folder / _START, text.encode())
+        head.write(self.folder / _START)
         sync(self.folder.parent)
 
     def load(self) -> tuple[Start, TrainState | None]:
@@ -138,7 +158,7 @@ class Checkpoint:
             It is damaged.
         """
         try:
-            head = _Head.model_validate_json((self.folder / _START).read_bytes())
+            head = _Head.read(self.folder / _START)
             if any(_digest(self.folder / name) != said for name, said in head.files.items()):
                 raise ValueError("a file was changed")
             cells: Mapping[str, Any] = safetensors.numpy.load_file(self.folder / _CELLS)
@@ -156,23 +176,37 @@ class Checkpoint:
             file = self.folder / _STATE
             state = TrainState.from_bytes(file.read_bytes()) if file.exists() else None
         except (OSError, TypeError, ValueError, SafetensorError, RramhilError) as error:
-            raise RunError(
-                f"The unfinished training {self.name} cannot be continued: it is damaged.",
-                f"Remove {self.folder}, and train again.",
-            ) from error
+            raise self._damaged() from error
         self.epochs_kept = 0 if state is None else len(state.history)
         return start, state
 
+    def is_of(self, which: str, sockets: tuple[int, ...] | None) -> bool:
+        """Whether it is of a task, and on these chips and no others; None is for any.
+
+        Raises
+        ------
+        RunError
+            It is damaged.
+        """
+        try:
+            head = _Head.read(self.folder / _START)
+            placement = Placement.load(self.folder / _PLACEMENT)
+        except (OSError, ValueError, RramhilError) as error:
+            raise self._damaged() from error
+        is_there = sockets is None or set(placement.chips) <= set(sockets)
+        return head.request.get("which") == which and is_there
+
     def keep(self, state: TrainState) -> None:
         """Keep where the training stands: at once, or with the next state if one was just kept."""
-        self._pending, self.epochs_kept = state.to_bytes(), len(state.history)
+        self._pending = state.to_bytes(), len(state.history)
         if time.monotonic() - self._kept_at_s >= _EVERY_S:
             self.flush()
 
     def flush(self) -> None:
         """Bring the newest state to the disk."""
         if self._pending is not None:
-            write_whole(self.folder / _STATE, self._pending)
+            content, self.epochs_kept = self._pending
+            write_whole(self.folder / _STATE, content)
             self._pending, self._kept_at_s = None, time.monotonic()
 
     def remove(self) -> None:
@@ -180,6 +214,12 @@ class Checkpoint:
         # first what makes it one, so that half a folder is none
         (self.folder / _START).unlink(missing_ok=True)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _damaged(self) -> RunError:
+        return RunError(
+            f"The unfinished training {self.name} cannot be continued: it is damaged.",
+            f"Remove {self.folder}, and train again.",
+        )
 
 
 def folder_of(run_path: Path) -> Path:
@@ -202,14 +242,14 @@ def find_unfinished(
     NotFound
         There is none.
     RunError
-        The one of that name is of another task or other chips.
+        The one of that name is damaged, or of another task or other chips.
     """
     runs = lab_root / "runs"
     if name is not None:
         found = Checkpoint(runs / name)
         if not found.has_begun:
             raise NotFound(f"There is no unfinished training {name}.", _others(runs))
-        if not _is_of(found, which, sockets):
+        if not found.is_of(which, sockets):
             raise RunError(
                 f"The unfinished training {name} is of another task or other chips.", _others(runs)
             )
@@ -218,20 +258,11 @@ def find_unfinished(
     for folder in folders:
         found = Checkpoint(runs / _name_of(folder))
         # killed between the last two steps: the run is there already
-        if not found.run_path.exists() and _is_of(found, which, sockets):
-            return found
+        with suppress(RunError):  # a damaged one is nobody's newest
+            if not found.run_path.exists() and found.is_of(which, sockets):
+                return found
     where = "" if sockets is None else f" on chip {', '.join(map(str, sockets))}"
     raise NotFound(f"There is no unfinished training of {which}{where}.", _others(runs))
-
-
-def _is_of(found: Checkpoint, which: str, sockets: tuple[int, ...] | None) -> bool:
-    try:
-        head = _Head.model_validate_json((found.folder / _START).read_bytes())
-        placement = Placement.load(found.folder / _PLACEMENT)
-    except (OSError, ValidationError, RramhilError):
-        return False
-    is_there = sockets is None or set(placement.chips) <= set(sockets)
-    return head.request.get("which") == which and is_there
 
 
 def _others(runs: Path) -> str:

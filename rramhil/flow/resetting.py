@@ -36,8 +36,8 @@ scatter widely: one in twenty is above `FORMED_ABOVE_uS`, a few in a million are
 _SET_ABOVE = 0.5
 """Of the median of formed cells: above that a cell is on which got a SET, and conducts anew."""
 
-_MOST_ON = 0.05
-"""Share of pruned cells that may be on all the same: some pulses fail."""
+_MOST_WRONG = 0.05
+"""Share of cells that may be on or off other than masks have it: some pulses fail."""
 
 
 Within = Callable[[CellChanges, int], CellChanges]
@@ -150,7 +150,7 @@ def prune_by_reset(
 
 
 def refuse_what_is_not_reset(name: str, run: Run, lab: Lab, chips: Mapping[int, KnownChip]) -> None:
-    """Refuse chips whose newest map shows that RESET has not pruned them by a run's masks.
+    """Refuse chips whose newest map shows cells that are on or off other than a run's masks.
 
     Parameters
     ----------
@@ -160,19 +160,37 @@ def refuse_what_is_not_reset(name: str, run: Run, lab: Lab, chips: Mapping[int, 
     Raises
     ------
     MaskError
-        They are not, or layers share cells.
+        They are not as the masks have them, or layers share cells.
     """
     pruned = off_cells(run.masks.masks, run.placement)
     for number, chip in chips.items():
         formed = _formed(lab, run, chip)
         cells = pruned[number] & formed.cells
         on = int((cells & formed.on_in(chip.measured)).sum())
-        if on > _MOST_ON * cells.sum():
+        if on > _MOST_WRONG * cells.sum():
             raise MaskError(
                 f"Of {int(cells.sum()):,} cells of chip {number} that the masks prune, {on:,} "
                 f"conduct by its newest map {chip.map_id}: they were not RESET.",
                 f"`rramhil mask apply {name} --by reset` does that.",
             )
+    lost = cells_lost(run, lab, chips)
+    if lost is not None:
+        raise MaskError(lost, f"`rramhil mask apply {name} --by reset` sets them again.")
+
+
+def cells_lost(run: Run, lab: Lab, chips: Mapping[int, KnownChip]) -> str | None:
+    """Say that cells which a run's masks use were RESET since it was trained; None if few were."""
+    for number, chip in chips.items():
+        formed = _formed(lab, run, chip)
+        used = _used(run, number) & formed.cells
+        off = int((used & ~formed.on_in(chip.measured)).sum())
+        if off > _MOST_WRONG * used.sum():
+            return (
+                f"Of {int(used.sum()):,} cells of chip {number} that the masks use, {off:,} do not "
+                f"conduct by its newest map {chip.map_id}: they were RESET since the run was "
+                "trained."
+            )
+    return None
 
 
 def _parts(changes: CellChanges) -> tuple[tuple[Operation, BoolArray], ...]:
@@ -195,6 +213,18 @@ def _changes(run: Run, number: int, formed: _Formed, now: ConductanceMap) -> Cel
     off = formed.cells & ~formed.on_in(now)
     plan = reset_plan({number: off}, run.masks.masks, run.placement)[number]
     return CellChanges(plan.reset & formed.cells, plan.set & formed.cells)
+
+
+def _used(run: Run, number: int) -> BoolArray:
+    """Cells of a chip that the masks of any layer use, (R, C)."""
+    geometry = run.placement.geometry
+    used = np.zeros((geometry.rows, geometry.columns), dtype=np.bool_)
+    for tile in (each for each in run.placement.tiles if each.chip == number):
+        mask = run.masks.masks[tile.matrix]
+        for side, gates in enumerate((mask.plus, mask.minus)):
+            lines = np.ix_(tile.rows[:, side], tile.columns)
+            used[lines] |= gates[tile.outputs, tile.inputs]
+    return used
 
 
 def _formed(lab: Lab, run: Run, chip: KnownChip) -> _Formed:

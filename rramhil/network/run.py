@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import secrets
 import shutil
 from collections.abc import Mapping, Sequence
@@ -203,7 +204,7 @@ class Run:
         OSError
             If it cannot be written.
         """
-        if path.exists():
+        if os.path.lexists(path):  # a link to nowhere, too
             raise RunError(
                 f"{path} exists, and runs are never overwritten.", "Name another folder."
             )

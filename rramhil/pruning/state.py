@@ -7,6 +7,7 @@ is kept, and what it is a state of, is the caller's business.
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from torch import Tensor, nn
 from rramhil.pruning.records import EpochRecord
 
 _NOW, _BEST, _OPTIMISER, _HISTORY = "now:", "best:", "optimiser:", "history"
+_DIGEST_BYTES = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +78,7 @@ class TrainState:
         optimiser.load_state_dict({"state": moments, "param_groups": groups})
 
     def to_bytes(self) -> bytes:
-        """Write it down."""
+        """Write it down, with its SHA-256 before it: a flipped bit would be another training."""
         history = json.dumps([record.as_dict() for record in self.history]).encode()
         tensors = {_HISTORY: torch.from_numpy(np.frombuffer(history, dtype=np.uint8).copy())}
         for prefix, part in (
@@ -87,7 +89,8 @@ class TrainState:
             for name, value in part.items():
                 # two tensors that share memory cannot be written
                 tensors[prefix + name] = value.detach().cpu().clone()
-        return safetensors.torch.save(tensors)
+        content = safetensors.torch.save(tensors)
+        return hashlib.sha256(content).digest() + content
 
     @classmethod
     def from_bytes(cls, content: bytes) -> TrainState:
@@ -98,6 +101,9 @@ class TrainState:
         ValueError
             If it is damaged or foreign.
         """
+        digest, content = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
+        if hashlib.sha256(content).digest() != digest:
+            raise ValueError("this is no state of a training, or it was changed")
         try:
             tensors = safetensors.torch.load(content)
             said: Any = json.loads(tensors[_HISTORY].numpy().tobytes())

@@ -61,9 +61,16 @@ def test_a_run_and_a_cell_keep_to_their_budgets_by_the_chips_own_counters(cli: C
 
 
 def test_without_a_budget_what_is_told_is_what_the_chip_counted(cli: Cli) -> None:
-    said = cli("train", "digits", *LOOP, "--json").json
+    said = cli("train", "digits", *LOOP, "--run", "first", "--json").json
     assert pulsed(said) == counted(cli)
     # a later training counts its own
-    again = cli("train", "digits", *LOOP, "--seed", "1", "--json").json
+    again = cli("train", "digits", *LOOP, "--seed", "1", "--run", "second", "--json").json
     together = [one + other for one, other in zip(pulsed(said), pulsed(again), strict=True)]
     assert tuple(together) == counted(cli)
+    # the first one's cells are not what they were
+    words = ("infer", "digits", "--samples", "5")
+    told = cli(*words, "--run", "first", "--by", "reset", code=2).sentences
+    assert "they were RESET since the run was trained" in told
+    assert "`rramhil mask apply first --by reset`" in told
+    assert "they were RESET since" in cli(*words, "--run", "first").stderr
+    assert "RESET since" not in cli(*words, "--run", "second", "--by", "reset").stderr

@@ -60,7 +60,7 @@ def stopped(
     cli.environment["PAUSE_S"] = "0.13"
     try:
         with cli.start("train", "slow.py:task", "--run", name) as process:
-            state = cli.lab / "runs" / f".{name}.training" / "state.safetensors"
+            state = cli.lab / "runs" / f".{name}.training" / "state.bin"
             # every epoch of two seconds replaces the file
             seen: set[int] = set()
             until = time.monotonic() + TIMEOUT_S
@@ -80,6 +80,25 @@ def stopped(
 def test_the_board_is_free_while_masks_are_learnt(cli: Cli) -> None:
     cli("train", "digits", "--epochs", "1", "--run", "short")
     stopped(cli, "long", signal.SIGKILL, 1, lambda: cli("mask", "apply", "short"))
+
+
+def test_sigterm_is_ctrl_c_and_a_changed_checkpoint_is_not_gone_on_from(cli: Cli) -> None:
+    code, sentence = stopped(cli, "ended", signal.SIGTERM, 1)
+    assert code == 130
+    assert "Stopped by the user after" in sentence
+    folder = cli.lab / "runs" / ".ended.training"
+    for name in ("state.bin", "cells.safetensors", "start.json", "placement.json"):
+        content = (folder / name).read_bytes()
+        changed = bytearray(content)
+        changed[len(content) // 2] ^= 4
+        (folder / name).write_bytes(changed)
+        told = cli("train", "slow.py:task", "--resume", "ended", code=2).sentences
+        assert (
+            f"The unfinished training ended cannot be continued: it is damaged. Remove {folder}"
+            in (told)
+        ), name
+        (folder / name).write_bytes(content)
+    cli("train", "slow.py:task", "--resume", "ended")
 
 
 @pytest.mark.slow
@@ -131,7 +150,7 @@ def test_masks_in_the_chip_are_those_of_the_run_also_after_a_kill(cli: Cli) -> N
     cli.environment["PAUSE_S"] = "0.13"
     try:
         with cli.start("train", "slow.py:task", "--run", "loop", *options) as process:
-            state = cli.lab / "runs" / ".loop.training" / "state.safetensors"
+            state = cli.lab / "runs" / ".loop.training" / "state.bin"
             until = time.monotonic() + TIMEOUT_S
             while not state.exists() and time.monotonic() < until:
                 time.sleep(0.01)
