@@ -65,7 +65,7 @@ class _Head(BaseModel):
 
     @classmethod
     def read(cls, path: Path) -> _Head:
-        """Read what `write` wrote; a ValueError if it was changed, an OSError if it is not there."""
+        """Read what `write` wrote; OSError if it is not there, ValueError if it was changed."""
         said = json.loads(path.read_bytes())
         own = said.pop("own", None) if isinstance(said, dict) else None
         head = cls.model_validate(said)
