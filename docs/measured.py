@@ -54,9 +54,9 @@ def read_file(file: Path) -> Facts:
         ) from error
 
 
-def tested(task: str, row: str) -> float:
+def on_test(task: str, row: str, kind: str = "compare") -> float:
     """Metric of the test data, mean over replicates."""
-    return 100 * mean(_row(task, row)["test"])
+    return 100 * mean(_row(task, row, kind)["test"])
 
 
 def also(task: str, row: str, metric: str) -> float:
@@ -64,9 +64,14 @@ def also(task: str, row: str, metric: str) -> float:
     return mean(_row(task, row)["test_also"][metric])
 
 
-def less(task: str, row: str, base: str) -> float:
+def less(task: str, row: str, base: str, kind: str = "compare") -> float:
     """Metric of the test data, less that of another row."""
-    return tested(task, row) - tested(task, base)
+    return on_test(task, row, kind) - on_test(task, base, kind)
+
+
+def steps(task: str, row: str, kind: str) -> float:
+    """Steps of a sample, relative to a sample without masks, mean over replicates."""
+    return mean(_row(task, row, kind)["steps"])
 
 
 def least(task: str, row: str) -> float:
@@ -108,18 +113,8 @@ def lost(each: Facts) -> float:
     return 100 * (each["with"]["test"] - each["without"]["test"])
 
 
-def of_budget(task: str, budget: float | None, key: str) -> float:
-    """What a network in a budget of steps comes to; None is for no budget."""
-    return _only(read(f"pareto-{task}")["trades"], budget=budget)[key]
-
-
-def by_codebook(task: str, budget: float) -> float:
-    """What keeping to a budget of steps changes the test metric by."""
-    return 100 * (of_budget(task, budget, "test") - of_budget(task, None, "test"))
-
-
-def _row(task: str, name: str) -> Facts:
-    return _only(read(f"compare-{task}")["rows"], name=name)
+def _row(task: str, name: str, kind: str = "compare") -> Facts:
+    return _only(read(f"{kind}-{task}")["rows"], name=name)
 
 
 def _only(found: Sequence[Facts], **said: Any) -> Facts:

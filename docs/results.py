@@ -2,8 +2,9 @@
 
 Owns: what stands between `<!-- results: NAME -->` and `<!-- end -->` on that page. Single figures
 are those of `measured.py`; targets are in `targets.py`. The files are what commands wrote:
-`comparison.json` of `rramhil train TASK --compare`, kept as `compare-TASK.json`, and as
-`conditions-TASK.json` where conditions were measured by themselves; what `rramhil mask pareto TASK
+`comparison.json` of `rramhil train TASK --compare`, kept as `compare-TASK.json`, as
+`conditions-TASK.json` where conditions were measured by themselves, and as `codebook-TASK.json` of
+fewer epochs; what `rramhil mask pareto TASK
 --json` prints, as `pareto-TASK.json`; `infer-TASK.json` and `pulses-TASK.json`, of replicates.py;
 and `study-TASK.json` of study.py. No figure is typed by hand.
 """
@@ -285,6 +286,7 @@ _AT_LAST = (
 _NAMES = {"noise": "read noise", "stuck": "stuck cells", "unformed": "unformed cells"}
 _KINDS: dict[str, tuple[tuple[str, ...], Callable[[Facts], str]]] = {
     "compare": (("compare",), comparison),
+    "codebook": (("codebook",), comparison),
     "conditions": (measured.CONDITIONS, conditions),
     "faults": (("study",), conditions),
     "ages": (("study",), ages),

@@ -39,7 +39,7 @@ TARGETS = (
     Target(
         "FashionMNIST, cell, %",
         "88.0 or more",
-        lambda: measured.tested("fashion-mnist", "cell"),
+        lambda: measured.on_test("fashion-mnist", "cell"),
         88.0,
     ),
     Target(
@@ -52,7 +52,7 @@ TARGETS = (
     Target(
         "FashionMNIST, pair, %",
         "85.5 or more",
-        lambda: measured.tested("fashion-mnist", "pair"),
+        lambda: measured.on_test("fashion-mnist", "pair"),
         85.5,
     ),
     Target(
@@ -65,7 +65,7 @@ TARGETS = (
     Target(
         "spoken digits, the paper's features, cell, %",
         "97 or more",
-        lambda: measured.tested("spoken-digits", "cell"),
+        lambda: measured.on_test("spoken-digits", "cell"),
         97.0,
     ),
     Target(
@@ -147,13 +147,13 @@ TARGETS = (
     Target(
         "FashionMNIST, codebook, times the dense steps",
         "1.25 or fewer",
-        lambda: measured.of_budget("fashion-mnist", 1.25, "ratio"),
+        lambda: measured.steps("fashion-mnist", "codebook", "codebook"),
         high=1.25,
     ),
     Target(
         "FashionMNIST, codebook less free cell, 8 epochs, points",
         "-2.0 or more",
-        lambda: measured.by_codebook("fashion-mnist", 1.25),
+        lambda: measured.less("fashion-mnist", "codebook", "cell", "codebook"),
         -2.0,
         form="+.2f",
     ),
