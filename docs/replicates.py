@@ -30,6 +30,7 @@ from typing import Any, NamedTuple
 from measured import read_file
 
 from rramhil._atomic import write_whole
+from rramhil._units import metric
 from rramhil.cli import _errors
 from rramhil.datasets import data_root
 from rramhil.lab import software_version
@@ -126,7 +127,8 @@ def on_chip(
     which = ("--chip", str(chip), "--run", f"chip-{chip}")
     trained = bench("train", asked.task, *which, "--seed", str(chip), *options)
     facts = bench("infer", asked.task, *which)
-    print(f"chip {chip}: {facts['value']:.2%}, {facts['on_map_value']:.2%} on the map", flush=True)
+    value, on_map = metric(facts["value"]), metric(facts["on_map_value"])
+    print(f"chip {chip}: {value}, {on_map} on the map", flush=True)
     return {"seed": chip, "epochs": trained["epochs"], "epoch_s": trained["epoch_s"], **facts}
 
 
@@ -142,7 +144,7 @@ def by_pulses(
         flips = trained["by_reset"]["flips"]
         said["epochs"] = trained["epochs"]
         said[name] = {"flips": flips, **{key: trained[key] for key in ("validation", "test")}}
-        print(f"chip {chip}, {name}: {flips:,} flips, {trained['test']:.2%}", flush=True)
+        print(f"chip {chip}, {name}: {flips:,} flips, {metric(trained['test'])}", flush=True)
     return said
 
 

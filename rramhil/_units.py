@@ -1,4 +1,4 @@
-"""Times and energies as people read them."""
+"""Times, energies and metrics as people read them."""
 
 from __future__ import annotations
 
@@ -15,3 +15,13 @@ def readable(value: float, unit: str) -> str:
     # the next digit may round it up to a thousand, which the short form would write as 1e+03
     digits = f"{scaled:.3g}" if scaled < 999.5 else f"{float(f'{scaled:.3g}'):,.0f}"
     return f"{digits} {prefix}{unit}"
+
+
+def metric(value: float) -> str:
+    """A task's metric: a share in per cent, any other number as it is: `97.26%`, `-4.753`."""
+    return f"{value:.2%}" if is_share(value) else f"{value:.4g}"
+
+
+def is_share(*values: float) -> bool:
+    """Whether values can be shares, such as accuracies: all 0 to 1."""
+    return all(0 <= value <= 1 for value in values)

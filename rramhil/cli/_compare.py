@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from rramhil._units import is_share
 from rramhil.cli._training import was_given
 from rramhil.errors import Interrupted, UsageError
 
@@ -254,10 +255,10 @@ def print_comparison(facts: dict[str, Any]) -> None:
             ">s",
             "what",
         ),
-        [_line(row, facts) for row in facts["rows"]],
+        [_line(row, facts, _scale(facts)) for row in facts["rows"]],
     )
     if facts["conditions"]:
-        _print_conditions(facts["conditions"])
+        _print_conditions(facts["conditions"], _scale(facts))
     if not facts["is_mean_of_units"]:
         print_facts(
             ("note", "Differences are means over units of the metric of each unit by itself.")
@@ -265,15 +266,20 @@ def print_comparison(facts: dict[str, Any]) -> None:
     print_facts(("kept in", facts["folder"]))
 
 
-def _line(row: dict[str, Any], facts: dict[str, Any]) -> tuple[str, ...]:
+def _scale(facts: dict[str, Any]) -> float:
+    """Shares are told in per cent, other metrics as they are."""
+    return 100.0 if is_share(*(value for row in facts["rows"] for value in row["test"])) else 1.0
+
+
+def _line(row: dict[str, Any], facts: dict[str, Any], scale: float) -> tuple[str, ...]:
     difference = row["difference"]
-    less = "" if row["name"] == facts["comparator"] else _points(difference)
+    less = "" if row["name"] == facts["comparator"] else _points(difference, scale)
     return (
         row["name"],
-        f"{100 * mean(row['test']):.2f}",
-        *(f"{100 * mean(values):.2f}" for values in row["test_also"].values()),
-        f"{100 * mean(row['reestimated']):.2f}",
-        f"{100 * mean(row['validation']):.2f}" if row["validation"] else "",
+        f"{scale * mean(row['test']):.2f}",
+        *(f"{scale * mean(values):.2f}" for values in row["test_also"].values()),
+        f"{scale * mean(row['reestimated']):.2f}",
+        f"{scale * mean(row['validation']):.2f}" if row["validation"] else "",
         less,
         f"{mean(row['steps']):.2f}" if row["steps"] else "",
         f"{row['rate']:g}",
@@ -283,7 +289,7 @@ def _line(row: dict[str, Any], facts: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _print_conditions(conditions: list[dict[str, Any]]) -> None:
+def _print_conditions(conditions: list[dict[str, Any]], scale: float) -> None:
     from rramhil.cli._output import print_table
 
     print_table(
@@ -294,17 +300,17 @@ def _print_conditions(conditions: list[dict[str, Any]]) -> None:
                 each["condition"],
                 f"{each['level']:.0%}",
                 "yes" if each["known"] else "no",
-                f"{100 * mean(each['test']):.2f}",
-                _points(each["change"]),
-                f"{100 * mean(each['reestimated']):.2f}",
+                f"{scale * mean(each['test']):.2f}",
+                _points(each["change"], scale),
+                f"{scale * mean(each['reestimated']):.2f}",
             )
             for each in conditions
         ],
     )
 
 
-def _points(difference: dict[str, float]) -> str:
-    value, low, high = (100 * difference[key] for key in ("value", "low", "high"))
+def _points(difference: dict[str, float], scale: float) -> str:
+    value, low, high = (scale * difference[key] for key in ("value", "low", "high"))
     return f"{value:+.2f} ({low:+.2f} to {high:+.2f})"
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import typer
 
-from rramhil._units import readable
+from rramhil._units import metric, readable
 from rramhil.cli._networks import elsewhere_facts
 
 
@@ -29,9 +29,9 @@ def print_inference(facts: dict[str, Any]) -> None:
     agreement = facts["agreement"]
     print_facts(
         ("task", f"{facts['task']}, {facts['samples']:,} samples, {facts['gate']} gating"),
-        (facts["metric"], f"{facts['value']:.2%} on the chip"),
-        ("", f"{facts['software_value']:.2%} in software, with the same masked cells"),
-        ("", f"{facts['on_map_value']:.2%} on the map, with the noise that is predicted"),
+        (facts["metric"], f"{metric(facts['value'])} on the chip"),
+        ("", f"{metric(facts['software_value'])} in software, with the same masked cells"),
+        ("", f"{metric(facts['on_map_value'])} on the map, with the noise that is predicted"),
         *((name, _three(values)) for name, values in facts["also"].items()),
         *([] if agreement is None else [("same class", f"{agreement:.2%} as in software")]),
         ("noise", f"{facts['noise_ratio']:.2f} of what is predicted"),
@@ -49,8 +49,8 @@ def print_inference(facts: dict[str, Any]) -> None:
 
 def _three(values: dict[str, float]) -> str:
     return (
-        f"{values['value']:.2%} on the chip, {values['software_value']:.2%} in software, "
-        f"{values['on_map_value']:.2%} on the map"
+        f"{metric(values['value'])} on the chip, {metric(values['software_value'])} in software, "
+        f"{metric(values['on_map_value'])} on the map"
     )
 
 

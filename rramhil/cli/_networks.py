@@ -167,6 +167,8 @@ def parse_chips(text: str | None, chip: int, sockets: int) -> tuple[int, ...]:
         last = last if dash else first
         if not all(each.isascii() and each.isdigit() for each in (first, last)):
             raise UsageError(f"{text!r} names no sockets.", "Write 0-3, 0,2 or 5.")
+        if int(last) < int(first):
+            raise UsageError(f"{part} counts down.", f"Write {last}-{first}.")
         if int(last) >= sockets:
             raise NotFound(
                 f"There is no chip {int(last)} on this board; it has chips 0 to {sockets - 1}.",

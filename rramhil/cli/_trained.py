@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rramhil._units import metric
 from rramhil.cli._networks import listed
 
 if TYPE_CHECKING:
@@ -14,11 +15,11 @@ _MAPS_TOLD = 4
 """Maps that are listed by their ids; the run has them all."""
 
 
-def epoch_line(record: EpochRecord, metric: str) -> str:
+def epoch_line(record: EpochRecord, name: str) -> str:
     """Say what an epoch came to."""
     parts = [f"loss {record.loss:.3f}"]
     if record.validation is not None:
-        parts.append(f"{metric} {record.validation:.2%}")
+        parts.append(f"{name} {metric(record.validation)}")
     if record.density is not None and record.flips is not None:
         parts += [f"density {record.density:.1%}", f"{record.flips:,} flips"]
     if record.pulses is not None:
@@ -80,10 +81,10 @@ def print_run(facts: dict[str, Any]) -> None:
         ("task", f"{facts['task']}, {facts['gate']} gating, {facts['density']:.1%} of the cells"),
         (
             facts["metric"],
-            f"{facts['test']:.2%} test, {_validation(facts)}after epoch {facts['best_epoch']} of "
-            f"{facts['epochs']}",
+            f"{metric(facts['test'])} test, {_validation(facts)}after epoch "
+            f"{facts['best_epoch']} of {facts['epochs']}",
         ),
-        *((name, f"{value:.2%} test") for name, value in facts["test_also"].items()),
+        *((name, f"{metric(value)} test") for name, value in facts["test_also"].items()),
         ("on the chip", chip_share(facts)),
         (
             "steps",
@@ -100,7 +101,7 @@ def print_run(facts: dict[str, Any]) -> None:
 def _validation(facts: dict[str, Any]) -> str:
     if facts["validation"] is None:
         return "trained on all training data, "
-    return f"{facts['validation']:.2%} validation, "
+    return f"{metric(facts['validation'])} validation, "
 
 
 def _by_reset(facts: dict[str, Any]) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rramhil._units import metric
 from rramhil.cli._networks import ChipsOption
 from rramhil.cli._options import (
     BoardOption,
@@ -98,7 +99,7 @@ def _print(facts: dict[str, Any]) -> None:
         ("maps", ", ".join(maps)),
         (
             f"{facts['metric']} by the map, validation data",
-            f"{facts['validation']:.2%}, {facts['validation_before']:.2%} with the batch norm of "
-            "the run before",
+            f"{metric(facts['validation'])}, {metric(facts['validation_before'])} with the batch "
+            "norm of the run before",
         ),
     )

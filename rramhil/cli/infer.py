@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from rramhil._units import readable
+from rramhil._units import metric, readable
 from rramhil.cli._networks import (
+    AllowDigitalOption,
     ByOption,
     ChipsOption,
     ForceOption,
@@ -55,8 +56,10 @@ class _Asked(NamedTuple):
     run: str | None
     samples: int | None
     gate: str
+    only_gate: bool
     gated: bool
     force: bool
+    allow_digital: bool
 
     def splits(self) -> Splits:
         """Data of the task."""
@@ -74,6 +77,10 @@ class _Asked(NamedTuple):
     def where(self) -> str:
         """The option that names the sockets."""
         return f"--chip {self.chip}" if self.chips is None else f"--chips {self.chips}"
+
+    def takes(self, run: Run) -> bool:
+        """Whether a run has the gating that is asked for, if one is."""
+        return not self.only_gate or run.config.gate == self.gate
 
     def means(self, placement: Placement, sockets: tuple[int, ...]) -> bool:
         """Whether a run that is placed so is asked for."""
@@ -121,6 +128,7 @@ def infer(
     gate: GateOption = "cell",
     by: ByOption = "gate",
     force: ForceOption = False,
+    allow_digital: AllowDigitalOption = False,
     board: BoardOption = None,
     lab: LabOption = None,
     record: RecordOption = None,
@@ -140,15 +148,32 @@ def infer(
     from rramhil.cli._inferred import print_inference, print_preview
     from rramhil.cli._networks import need_extra, parse_by, parse_gate, previewed
     from rramhil.cli._output import print_json
-    from rramhil.cli._training import refuse_chip_and_chips
+    from rramhil.cli._training import refuse_chip_and_chips, was_given
+    from rramhil.errors import UsageError
     from rramhil.tasks import load
 
     refuse_chip_and_chips(context)
     need_extra()
+    if allow_digital and not dry_run:
+        raise UsageError(
+            "A run knows itself what of it stays digital.", "--allow-digital goes with --dry-run."
+        )
     gated = parse_by(by) == "gate"
     kind, settings = parse_gate(gate), find_settings(board, lab)
     asked = _Asked(
-        task, load(task), settings.lab, chip, chips, overlay, run, samples, kind, gated, force
+        task=task,
+        loaded=load(task),
+        root=settings.lab,
+        chip=chip,
+        chips=chips,
+        overlay=overlay,
+        run=run,
+        samples=samples,
+        gate=kind,
+        only_gate=was_given(context, "gate"),
+        gated=gated,
+        force=force,
+        allow_digital=allow_digital,
     )
     if dry_run:
         with previewed(settings) as (opened, kept):
@@ -190,6 +215,11 @@ def _find(board: Board, lab: Lab, asked: _Asked) -> tuple[Path, Run] | None:
                 f"The run {path.name} is of task {run.config.task}, not of {asked.task}.",
                 f"`rramhil infer {run.config.task} --run {asked.run}` runs it.",
             )
+        if not asked.takes(run):
+            raise RunError(
+                f"The run {path.name} has {run.config.gate} gating, not {asked.gate} gating.",
+                "Leave --gate, or --run.",
+            )
         if not asked.means(run.placement, sockets):
             raise _elsewhere_placed(path.name, run, asked)
         refuse_other_chips(run, board, lab, force=asked.force)
@@ -198,7 +228,8 @@ def _find(board: Board, lab: Lab, asked: _Asked) -> tuple[Path, Run] | None:
         asked.root,
         asked.task,
         lambda run: (
-            asked.means(run.placement, sockets)
+            asked.takes(run)
+            and asked.means(run.placement, sockets)
             and (asked.force or is_of_these_chips(run, board, lab))
         ),
         note,
@@ -233,9 +264,11 @@ def _no_run(board: Board, asked: _Asked) -> NotFound:
     chips = f"chip {serials[0]}" if len(serials) == 1 else f"chips {serials[0]} to {serials[-1]}"
     return NotFound(
         f"There is no run of task {asked.task} that was trained on {chips}"
+        f"{f' with {asked.gate} gating' if asked.only_gate else ''}"
         f"{' with layers that share cells' if asked.overlay else ''}.",
-        f"`rramhil train {asked.task} {asked.where}{' --overlay' if asked.overlay else ''}` makes "
-        "one.",
+        f"`rramhil train {asked.task} {asked.where}"
+        f"{f' --gate {asked.gate}' if asked.only_gate else ''}"
+        f"{' --overlay' if asked.overlay else ''}` makes one.",
     )
 
 
@@ -283,8 +316,8 @@ def _train(board: Board, lab: Lab, asked: _Asked, splits: Splits) -> tuple[Path,
     path = run_folder(lab.root, task.name)
     trained = train_and_keep(board, lab, asked.sockets(board), request, task, splits, path)
     note(
-        f"Trained: {task.metric_name} {trained.result.validation:.2%} in validation, "
-        f"{trained.result.test:.2%} in test; no weight was tuned."
+        f"Trained: {task.metric_name} {metric(trained.result.validation or 0.0)} in validation, "
+        f"{metric(trained.result.test)} in test; no weight was tuned."
     )
     return path, trained.run
 
@@ -313,7 +346,7 @@ def _on_chip(
     chips = known_chips(board, lab, run.placement.chips)
     if not asked.gated:
         refuse_what_is_not_reset(asked.run or path.name, run, lab, chips)
-    elif run.masks.map_ids and (lost := cells_lost(run, lab, chips)) is not None:
+    elif not asked.force and (lost := cells_lost(run, lab, chips)) is not None:
         note(f"{lost} `rramhil train {asked.task}` learns masks of the cells as they are.")
     maps_uS = {number: chip.cells.own_uS for number, chip in chips.items()}
     plan = plan_run(run, board.description, maps_uS)
@@ -346,7 +379,7 @@ def _preview(board: Board, lab: Lab, asked: _Asked) -> dict[str, Any]:
     known = known_chips(board, lab, [each for each in sockets if has_map(board, lab, each)])
     if found is None:
         plan = plan_task(
-            new_network(asked.loaded, splits),
+            new_network(asked.loaded, splits, allow_digital=asked.allow_digital),
             board.description,
             chips=sockets,
             known=known,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rramhil._units import metric
 from rramhil.cli._networks import AllowDigitalOption, ChipsOption, DensityOption, OverlayOption
 from rramhil.cli._options import (
     BoardOption,
@@ -167,17 +168,17 @@ def _named(budget: float | None) -> str:
     return _FREE if budget is None else f"{budget:g}"
 
 
-def _print(trades: tuple[Trade, ...], metric: str) -> None:
+def _print(trades: tuple[Trade, ...], name: str) -> None:
     from rramhil.cli._output import print_table
 
-    titles = (">budget", ">steps", ">x dense", f">validation {metric}", f">test {metric}", ">epoch")
+    titles = (">budget", ">steps", ">x dense", f">validation {name}", f">test {name}", ">epoch")
     rows = [
         (
             _named(trade.budget),
             f"{trade.taken.steps:,}",
             f"{trade.taken.ratio:.3f}",
-            f"{trade.validation:.2%}",
-            f"{trade.test:.2%}",
+            "" if trade.validation is None else metric(trade.validation),
+            metric(trade.test),
             f"{trade.epoch_s:.3g} s",
         )
         for trade in trades
@@ -186,13 +187,13 @@ def _print(trades: tuple[Trade, ...], metric: str) -> None:
 
 
 def _told(trade: Trade) -> str:
-    chosen = "" if trade.validation is None else f"{trade.validation:.2%} validation, "
-    return f"{trade.taken.ratio:.3f} x dense, {chosen}{trade.test:.2%} test"
+    chosen = "" if trade.validation is None else f"{metric(trade.validation)} validation, "
+    return f"{trade.taken.ratio:.3f} x dense, {chosen}{metric(trade.test)} test"
 
 
-def _draw(trades: tuple[Trade, ...], png: Path, title: str, metric: str) -> None:
+def _draw(trades: tuple[Trade, ...], png: Path, title: str, name: str) -> None:
     from rramhil.cli._files import writing
     from rramhil.flow import draw_trades
 
     with writing(png):
-        draw_trades(trades, png, title, metric)
+        draw_trades(trades, png, title, name)

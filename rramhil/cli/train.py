@@ -195,6 +195,10 @@ def train(
         rate=rate,
         final=final,
     )
+    if free_density and was_given(context, "density"):
+        raise UsageError(
+            "--free-density and --density both say how many gates are open.", "Leave one."
+        )
     if name is not None and not resume:
         raise UsageError(f"{name} is no option.", "NAME goes with --resume; --run names a new run.")
     settings = find_settings(board, lab)

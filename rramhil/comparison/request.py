@@ -64,6 +64,10 @@ class CompareRequest:
                 raise UsageError(
                     f"There is no row {name!r}.", f"Known are {', '.join(sorted(known))}."
                 )
+        if len(set(self.rows)) < len(self.rows):
+            raise UsageError(
+                f"{','.join(self.rows)!r} names a row twice.", "Write each of --rows once."
+            )
         if not self.rates or min(self.rates) <= 0:
             raise UsageError("At least one learning rate above 0 is to be tried.")
         check_numbers(epochs=self.epochs, density=self.density, seed=self.seed)

@@ -84,6 +84,8 @@ def find_run(
     RunError
         It is damaged.
     """
+    if not which.strip():
+        raise NotFound(f"{which!r} names no run.", "Give its folder, its name or its task.")
     there, in_lab = Path(which), lab_root / _RUNS / which
     # a folder that happens to have a task's name is no run; one in the lab, or by its path, is
     # os.path: it may be longer than any name of a file

@@ -262,6 +262,9 @@ def test_a_damaged_map_is_named_and_not_taken_for_none(
         ("mask plan fashion-mnist --density 0", 2, "above 0 and at most 1, not 0"),
         ("mask plan digits --density 0.3", 2, "has masks of its own"),
         ("mask plan digits --gate pair", 2, "has masks of its own"),
+        ("infer digits --run {run} --gate pair", 2, "has cell gating, not pair gating"),
+        ("infer digits --allow-digital", 2, "goes with --dry-run"),
+        ("infer digits --run=", 3, "'' names no run"),
         (
             "mask plan digits --png /nonexistent/p.png",
             2,
@@ -291,6 +294,15 @@ def test_what_only_looks_or_fails_leaves_no_lab(tmp_path: Path, arguments: str) 
 def test_more_samples_than_there_are_is_told(cli: Cli, first: dict[str, object]) -> None:
     told = cli("infer", "digits", "--samples", "10000", "--dry-run")
     assert "only 540 test samples, not 10,000" in told.stderr
+
+
+def test_a_run_of_another_gating_is_not_taken_for_the_one_asked_for(
+    cli: Cli, first: dict[str, object]
+) -> None:
+    asked = ("infer", "digits", "--dry-run", "--json", "--gate")
+    assert cli(*asked, "cell").json["run"] == first["run"]
+    planned = cli(*asked, "pair").json
+    assert (planned["run"], planned["drawn"]) == (None, True)
 
 
 def refused(cli: Cli, *arguments: str, code: int) -> str:

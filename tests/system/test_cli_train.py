@@ -196,6 +196,10 @@ def test_a_training_that_comes_to_no_numbers_leaves_nothing(cli: Cli) -> None:
         ("train digits --chips 0-1", 3, "no chip 1"),
         ("train digits --chips 0-9999999999", 3, "no chip 9999999999"),
         ("train digits --chips 0,0", 2, "one twice"),
+        ("train digits --chips 3-1", 2, "3-1 counts down. Write 1-3."),
+        ("train digits --free-density --density 0.3", 2, "both say how many gates are open"),
+        ("train digits --by reset --free-density --pulse-budget 9", 2, "no --pulse-budget"),
+        ("train digits --compare --rows cell,cell", 2, "names a row twice"),
         ("mask plan nonsense", 3, "no run nonsense"),
     ],
 )
