@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
@@ -26,6 +26,7 @@ from rramhil.network.layers import (
     Product,
 )
 from rramhil.network.matrix import DigitalModule, Matrix, Share, share_of
+from rramhil.network.probe import probe
 from rramhil.network.quantiser import BITS_MAX
 
 Inputs = Tensor | tuple[Tensor, ...]
@@ -132,7 +133,12 @@ class Network(nn.Module):
 
 
 def convert(
-    model: nn.Module, bits: int, *, example_input: Inputs, allow_digital: bool = False
+    model: nn.Module,
+    bits: int,
+    *,
+    example_input: Inputs,
+    training_input: Inputs | None = None,
+    allow_digital: bool = False,
 ) -> Network:
     """Convert a model: its weights become matrices whose inputs are integers of `bits` bits.
 
@@ -146,14 +152,18 @@ def convert(
     bits : int
         1 to 8.
     example_input : Tensor or tuple of Tensor
-        A batch of inputs, samples first; its values do not matter.
+        A batch of inputs, samples first; its values do not matter. The model is run on it to count
+        multiplications, and to see that every layer is called.
+    training_input : Tensor or tuple of Tensor, optional
+        The same for training mode, where that takes others; left out, the example is taken.
     allow_digital : bool
         Leave other modules with weights as they are, instead of refusing them.
 
     Raises
     ------
     ModelRefused
-        If a module with weights has no matrix, or the model cannot be run on the example.
+        If a module with weights has no matrix, the model cannot be run on the example, reads the
+        weights of a layer instead of calling it, or does not call it in training and evaluation.
     ValueError
         If `bits` is not 1 to 8.
     """
@@ -175,7 +185,8 @@ def convert(
     ]
     network = Network(whole["model"], bits, route, first_weights, digital)
     network.use(TrainedWeights(first_weights))
-    _count(network, _as_tuple(example_input))
+    learnt = example_input if training_input is None else training_input
+    probe(network, model, _as_tuple(example_input), _as_tuple(learnt))
     network.train(model.training)
     return network
 
@@ -271,59 +282,6 @@ def _path(whole: nn.Module, wanted: nn.Module) -> str:
 
 def _weights_of(module: nn.Module) -> int:
     return sum(value.numel() for value in module.parameters(recurse=False) if value.dim() > 1)
-
-
-@torch.no_grad()
-def _count(network: Network, example: tuple[Tensor, ...]) -> None:
-    """Run the example once and write down how often each matrix and digital module is used."""
-    samples = max(1, len(example[0]))
-    digital = list(network.digital)
-    hooks = [
-        cast(nn.Module, layer).register_forward_hook(_counting(layer, samples))
-        for layer in _layers(network.model)
-    ]
-    for number, module in enumerate(digital):
-
-        def count(_: nn.Module, __: Any, output: Any, number: int = number) -> None:
-            used = _positions(output) // samples * digital[number].weights
-            now = digital[number].multiplications + used
-            digital[number] = replace(digital[number], multiplications=now)
-
-        hooks.append(network.model.get_submodule(module.name).register_forward_hook(count))
-    try:
-        network.calibrate([example])
-    except Exception as error:  # a user's model may raise anything
-        raise ModelRefused(
-            f"The converted model cannot be run on the example input: {error}",
-            "Let it call its layers as modules, and give an example that it takes.",
-        ) from error
-    finally:
-        for hook in hooks:
-            hook.remove()
-    network.digital = tuple(digital)
-    for product in network.products():
-        product.quantiser.forget()
-
-
-def _counting(layer: ChipLayer, samples: int) -> Callable[[nn.Module, Any, Any], None]:
-    def count(_: nn.Module, inputs: tuple[Tensor, ...], output: Any) -> None:
-        vectors = layer.vectors(inputs[0], output)
-        for product, number in zip(layer.products(), vectors, strict=True):
-            product.matrices = tuple(
-                replace(matrix, vectors=matrix.vectors + number // samples)
-                for matrix in product.matrices
-            )
-
-    return count
-
-
-def _positions(output: Any) -> int:
-    """Positions of a batch of outputs: pixels if they are images, else sets of features."""
-    first = output[0] if isinstance(output, tuple) else output
-    if not isinstance(first, Tensor) or first.dim() < 2:
-        return 0
-    features = first.shape[1] if first.dim() > 3 else first.shape[-1]
-    return first.numel() // max(1, features)
 
 
 def _layers(model: nn.Module) -> Iterator[ChipLayer]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 torch = pytest.importorskip("torch", reason="networks need the extra `train`")
@@ -122,17 +124,114 @@ def test_a_conv1d_that_stays_digital_counts_its_positions():
     assert network.digital[0].weights == 36
 
 
-def test_a_model_that_reaches_into_its_layers_is_refused():
-    class Reaching(nn.Module):
+class Reaching(nn.Module):
+    """A model that does something with its layer instead of calling it."""
+
+    def __init__(self, reach: Callable[[nn.Module, Tensor], Tensor], first: bool = False) -> None:
+        super().__init__()
+        self.first = nn.Linear(3, 3) if first else nn.Identity()
+        self.layer = nn.Linear(3, 3)
+        self.reach = reach
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.reach(self.layer, self.first(inputs))
+
+
+def test_a_model_that_reads_a_weight_is_refused_by_the_layer():
+    model = Reaching(lambda layer, inputs: nn.functional.linear(inputs, layer.weight))
+    told = "Layer layer of the model Reaching cannot be on the chip: its `weight` is read"
+    with pytest.raises(ModelRefused, match=told) as caught:
+        convert(model, 4, example_input=torch.zeros(2, 3))
+    assert caught.value.next_step
+
+
+@pytest.mark.parametrize("in_training", [True, False])
+def test_a_weight_that_is_read_in_one_mode_is_found(in_training: bool):
+    def reach(layer: nn.Module, inputs: Tensor) -> Tensor:
+        if layer.training == in_training:
+            return inputs @ layer.weight
+        return layer(inputs)
+
+    with pytest.raises(ModelRefused, match=r"Layer layer .* `weight` is read"):
+        convert(Reaching(reach), 4, example_input=torch.zeros(2, 3))
+
+
+def test_a_module_of_torch_that_reads_the_weights_of_its_layers_is_refused():
+    model = nn.Sequential(nn.TransformerEncoderLayer(8, 2, 16, batch_first=True))
+    with pytest.raises(ModelRefused, match=r"Layer 0.linear1 .* `weight` is read"):
+        convert(model, 4, example_input=torch.zeros(2, 5, 8), allow_digital=True)
+
+
+def test_what_the_conversion_breaks_is_told_from_what_never_ran():
+    def picky(layer: nn.Module, inputs: Tensor) -> Tensor:
+        if not isinstance(layer, nn.Linear):
+            raise KeyError("Linear")
+        return layer(inputs)
+
+    with pytest.raises(ModelRefused, match=r"Reaching cannot be run with its layers .* KeyError"):
+        convert(Reaching(picky), 4, example_input=torch.zeros(2, 3))
+    with pytest.raises(ModelRefused, match=r"Linear cannot be run on the example .* RuntimeError"):
+        convert(nn.Linear(3, 3), 4, example_input=torch.zeros(2, 5))
+
+
+@pytest.mark.parametrize(
+    ("called", "told"),
+    [
+        (lambda layer: False, "Layer layer of the model is never called"),
+        (lambda layer: layer.training, "Layer layer of the model is called in training only"),
+        (lambda layer: not layer.training, "Layer layer of the model is called in evaluation only"),
+    ],
+)
+def test_a_layer_that_is_not_called_in_both_modes_is_refused(
+    called: Callable[[nn.Module], bool], told: str
+):
+    def reach(layer: nn.Module, inputs: Tensor) -> Tensor:
+        return layer(inputs) if called(layer) else inputs
+
+    with pytest.raises(ModelRefused, match=told) as caught:
+        convert(Reaching(reach, first=True), 4, example_input=torch.zeros(1, 3))
+    assert caught.value.next_step
+
+
+def test_a_layer_that_training_passes_over_by_chance_is_taken():
+    def reach(layer: nn.Module, inputs: Tensor) -> Tensor:
+        return inputs if layer.training and torch.rand(()) < 0.5 else layer(inputs)
+
+    for seed in range(10):
+        torch.manual_seed(seed)
+        network = convert(Reaching(reach), 4, example_input=torch.zeros(1, 3))
+        assert [matrix.name for matrix in network.matrices] == ["layer"]
+
+
+def test_a_layer_that_is_called_once_for_a_whole_batch_counts_for_a_sample():
+    model = Reaching(lambda layer, inputs: inputs + layer(torch.ones(3)))
+    (matrix,) = convert(model, 4, example_input=torch.zeros(2, 3)).matrices
+    assert matrix.vectors == 1
+
+
+def test_the_conversion_leaves_no_trace_of_its_runs():
+    seen: list[int] = []
+
+    class Remembering(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.layer = nn.Linear(3, 3)
+            self.layers = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3), nn.Dropout())
+            self.register_buffer("calls", torch.zeros(()))
 
         def forward(self, inputs: Tensor) -> Tensor:
-            return nn.functional.linear(inputs, self.layer.weight)
+            self.calls += 1
+            seen.append(self.training)
+            return self.layers(inputs) + torch.rand(())
 
-    with pytest.raises(ModelRefused, match="cannot be run"):
-        convert(Reaching(), 4, example_input=torch.zeros(2, 3))
+    model = Remembering()
+    before = torch.get_rng_state()
+    network = convert(model, 4, example_input=torch.ones(1, 3))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert set(seen) == {True, False}
+    assert network.model.calls == model.calls == 0
+    assert torch.equal(network.model.layers[1].running_mean, torch.zeros(3))
+    with pytest.raises(ValueError, match="calibrate"):
+        network.eval()(torch.ones(1, 3))
 
 
 def test_ranges_must_be_known_before_anything_is_computed():
