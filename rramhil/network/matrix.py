@@ -67,7 +67,7 @@ class DigitalModule:
     kind : str
         Its class.
     weights : int
-        Elements of its parameters of two or more dimensions.
+        Elements of its parameters, biases left out.
     multiplications : int
         Of one sample: its weights by the positions of its output, a good estimate for
         convolutions and layers that act on features.

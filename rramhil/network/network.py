@@ -281,7 +281,9 @@ def _path(whole: nn.Module, wanted: nn.Module) -> str:
 
 
 def _weights_of(module: nn.Module) -> int:
-    return sum(value.numel() for value in module.parameters(recurse=False) if value.dim() > 1)
+    """Its parameters but for biases, which are digital by design."""
+    own = module.named_parameters(recurse=False)
+    return sum(value.numel() for name, value in own if "bias" not in name)
 
 
 def _layers(model: nn.Module) -> Iterator[ChipLayer]:

@@ -117,6 +117,34 @@ def test_what_is_allowed_stays_digital_and_is_counted():
     assert 0 < share.multiplications <= 1
 
 
+class Scaled(nn.Module):
+    """A layer, and parameters of no module's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(6, 2)
+        self.scales = nn.Parameter(torch.ones(6))
+        self.one = nn.Parameter(torch.ones(()))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.layer(inputs * self.scales * self.one)
+
+
+@pytest.mark.parametrize(
+    ("model", "digital"),
+    [
+        (Scaled(), 7),
+        (nn.Sequential(nn.Linear(6, 2), nn.LayerNorm(2)), 2),
+        (nn.Sequential(nn.GroupNorm(2, 6), nn.Linear(6, 2)), 6),
+        (nn.Sequential(nn.BatchNorm1d(6), nn.PReLU(6), nn.Linear(6, 2)), 0),
+    ],
+)
+def test_the_share_counts_every_weight_that_had_to_be_allowed(model: nn.Module, digital: int):
+    network = convert(model, 4, example_input=torch.zeros(2, 6), allow_digital=True)
+    assert network.chip_share.weights == pytest.approx(12 / (12 + digital))
+    assert (network.chip_share.multiplications < 1) == (digital > 0)
+
+
 def test_a_conv1d_that_stays_digital_counts_its_positions():
     model = nn.Sequential(nn.Conv1d(3, 4, 3), nn.Linear(7, 2))
     network = convert(model, 4, example_input=torch.zeros(2, 3, 9), allow_digital=True)
