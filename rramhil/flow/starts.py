@@ -7,8 +7,10 @@ replaced by newer ones, so chips would not say the same twice. Fires nothing, ke
 
 from __future__ import annotations
 
+import copy
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean
@@ -26,9 +28,12 @@ from rramhil.flow.requests import TrainRequest
 from rramhil.lab import ConductanceMap
 from rramhil.network import Network, Pairs, convert, plan, weights_of
 from rramhil.switching import Placement
-from rramhil.tasks import Splits, Task
+from rramhil.tasks import Splits, Task, refuse_metrics
 
 Values = npt.NDArray[Any]
+
+_SHOWN = 2
+"""Samples that a model is tried on; batch norm may take no single one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,45 +177,87 @@ def new_network(
     ModelRefused
         As of `convert`, or nothing of it would be on the chip.
     TaskError
-        The model does not take the data, or the loss not the targets.
+        The model does not take the data, the loss not the targets, or a metric is no number.
     """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = task.model()
         _refuse_misfits(task, model, splits)
-    example = splits.test.inputs[:1]
-    network = convert(model, task.bits, example_input=example, allow_digital=allow_digital)
+    network = convert(
+        model,
+        task.bits,
+        example_input=splits.test.inputs[:_SHOWN],
+        training_input=splits.train.inputs[:_SHOWN],
+        allow_digital=allow_digital,
+    )
     if not network.matrices:
         raise ModelRefused(
             f"The model of the {task.told} has no Linear, Conv2d, ConvTranspose2d or RNN: nothing "
             "of it would be on the chip.",
             "Give it a layer of these.",
         )
+    _refuse_single_steps(task, network)
     return network
+
+
+def _refuse_single_steps(task: Task, network: Network) -> None:
+    """Refuse an RNN whose hidden state is never multiplied."""
+    for matrix in network.matrices:
+        if not matrix.vectors:
+            raise ModelRefused(
+                f"The sequences of the {task.told} have one step: {matrix.name} of its model "
+                "multiplies nothing, and would take cells.",
+                "Put a Linear layer in the place of the RNN.",
+            )
 
 
 @torch.no_grad()
 def _refuse_misfits(task: Task, model: nn.Module, splits: Splits) -> None:
-    """Refuse data that the plain model does not take, and targets that the loss does not."""
+    """Refuse data that the plain model does not take, and outputs that loss or metrics do not."""
     was_training = model.training
     model.eval()
     answers: dict[torch.Size, torch.Tensor] = {}
     for name, (inputs, targets) in zip(splits._fields, splits, strict=True):
-        shape = inputs.shape[1:]
-        try:
+        with _told_of_data(task, name, inputs):
+            shape = inputs.shape[1:]
             if shape not in answers:
-                answers[shape] = model(inputs[:1])[0]
+                answers[shape] = _outputs(task, model, inputs)
             # the same answer to all samples: a class that there is not fails with any
-            task.loss(answers[shape].expand(len(targets), *answers[shape].shape), targets)
-        except RramhilError:
-            raise
-        except Exception as error:  # a user's code may raise anything
-            raise TaskError(
-                f"The model of the {task.told} ends with {type(error).__name__} on its {name} "
-                f"data, whose samples are {tuple(shape)}: {error}",
-                "Make the two fit.",
-            ) from error
+            first = answers[shape][0]
+            task.loss(first.expand(len(targets), *first.shape), targets)
     model.train(was_training)
+    with _told_of_data(task, "train", splits.train.inputs):
+        # of a copy, since batch norm remembers what it sees in training
+        _outputs(task, copy.deepcopy(model).train(), splits.train.inputs)
+    outputs, targets = answers[splits.test.inputs.shape[1:]], splits.test.targets[:_SHOWN]
+    refuse_metrics(task, outputs[: len(targets)], targets[: len(outputs)])
+
+
+def _outputs(task: Task, model: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
+    """What a model gives for the first samples, if that is a tensor."""
+    outputs: Any = model(inputs[:_SHOWN])
+    if isinstance(outputs, torch.Tensor):
+        return outputs
+    raise TaskError(
+        f"The model of the {task.told} returns a {type(outputs).__name__}, not a torch.Tensor, in "
+        f"{'training' if model.training else 'evaluation'} mode.",
+        "Let its `forward` return nothing but the tensor that loss and metric take.",
+    )
+
+
+@contextmanager
+def _told_of_data(task: Task, name: str, inputs: torch.Tensor) -> Generator[None]:
+    """Say of a user's model which part of the data it does not take."""
+    try:
+        yield
+    except RramhilError:
+        raise
+    except Exception as error:  # a user's code may raise anything
+        raise TaskError(
+            f"The model of the {task.told} ends with {type(error).__name__} on its {name} "
+            f"data, whose samples are {tuple(inputs.shape[1:])}: {error}",
+            "Make the two fit.",
+        ) from error
 
 
 def digest_of(which: str, splits: Splits, network: Network) -> str:

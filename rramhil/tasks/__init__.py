@@ -6,6 +6,7 @@ here knows chips, masks or executors. Importing this package loads no torch; `lo
 
 from rramhil.tasks._final import final_splits
 from rramhil.tasks._load import KNOWN, load
+from rramhil.tasks._numbers import refuse_metrics
 from rramhil.tasks._task import Examples, Splits, Task
 
-__all__ = ["KNOWN", "Examples", "Splits", "Task", "final_splits", "load"]
+__all__ = ["KNOWN", "Examples", "Splits", "Task", "final_splits", "load", "refuse_metrics"]

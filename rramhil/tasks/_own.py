@@ -1,7 +1,8 @@
 """A user's own task: whatever its functions do, what is said of it names its file.
 
 Owns: what the functions of a task may give, and the sentences about those that give or raise
-something else. Changes nothing that they give.
+something else. Numbers become floats, and data are let go of their gradients; all else that they
+give is passed on as it is.
 """
 
 from __future__ import annotations
@@ -10,18 +11,20 @@ import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
-from numbers import Real
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rramhil.errors import RramhilError, TaskError
+from rramhil.tasks._numbers import number_of
 from rramhil.tasks._task import Examples, Splits, Task
 
 
 def told_of(task: Task, file: Path) -> Task:
     """Make the same task, whose functions raise errors that a user can do something about."""
 
-    def told(name: str, function: Callable[..., Any], check: _Check = lambda *given: "") -> Any:
+    def told(
+        name: str, function: Callable[..., Any], check: _Check, take: _Take = _as_it_is
+    ) -> Any:
         where = f"`{name}` of the task file {file}"
 
         def call(*given: Any) -> Any:
@@ -29,19 +32,29 @@ def told_of(task: Task, file: Path) -> Task:
                 found = function(*given)
                 fault = check(found, *given)
             if fault:
-                raise TaskError(f"{where} gives {fault}.", "Mend it there.")
-            return found
+                raise TaskError(f"{where} gives {fault.told}.", fault.next_step)
+            return take(found)
+
+        return call
+
+    def told_metric(name: str, metric: Callable[..., Any]) -> Any:
+        where = f"`{name}` of the task file {file}"
+
+        def call(*given: Any) -> float:
+            with blamed(where):
+                found = metric(*given)
+            return number_of(where, found)
 
         return call
 
     return replace(
         task,
         model=told("model", task.model, _no_model),
-        data=told("data", task.data, _no_splits),
+        data=told("data", task.data, _no_splits, _detached_splits),
         loss=told("loss", task.loss, _no_loss),
-        metric=told("metric", task.metric, _no_number),
-        also={name: told("also", metric, _no_number) for name, metric in task.also.items()},
-        undivided=task.undivided and told("undivided", task.undivided, _no_examples),
+        metric=told_metric("metric", task.metric),
+        also={name: told_metric(f"also[{name!r}]", each) for name, each in task.also.items()},
+        undivided=task.undivided and told("undivided", task.undivided, _no_examples, _detached),
         file=file,
     )
 
@@ -68,54 +81,89 @@ def blamed(what: str) -> Generator[None]:
         ) from error
 
 
-_Check = Callable[..., str]
-"""Of what a function gave, and of what it took: what is wrong; empty if nothing is."""
+class _Fault(NamedTuple):
+    """What is wrong with what a function gave, and what to do about it."""
+
+    told: str
+    next_step: str = "Mend it there."
 
 
-def _no_model(given: Any, *took: Any) -> str:
+_Check = Callable[..., _Fault | None]
+"""Of what a function gave, and of what it took: what is wrong; None if nothing is."""
+
+_Take = Callable[[Any], Any]
+"""Of what a function gave: as what it is taken."""
+
+
+def _as_it_is(given: Any) -> Any:
+    return given
+
+
+def _no_model(given: Any, *took: Any) -> _Fault | None:
     from torch import nn
 
-    return "" if isinstance(given, nn.Module) else f"{_kind(given)}, not a torch.nn.Module"
+    if isinstance(given, nn.Module):
+        return None
+    return _Fault(f"{_kind(given)}, not a torch.nn.Module")
 
 
-def _no_splits(given: Any, *took: Any) -> str:
+def _no_splits(given: Any, *took: Any) -> _Fault | None:
     if not isinstance(given, Splits):
-        return f"{_kind(given)}, not rramhil.tasks.Splits"
+        return _Fault(f"{_kind(given)}, not rramhil.tasks.Splits")
     for name, part in zip(given._fields, given, strict=True):
         fault = _no_examples(part)
         if fault:
-            return f"Splits whose {name} part is {fault}"
-    one = "Splits whose train part is of one sample, and a step takes two or more"
-    return one if len(given.train.inputs) == 1 else ""
+            return fault._replace(told=f"Splits whose {name} part is {fault.told}")
+    if len(given.train.inputs) == 1:
+        return _Fault("Splits whose train part is of one sample, and a step takes two or more")
+    return None
 
 
-def _no_examples(given: Any, *took: Any) -> str:
+def _no_examples(given: Any, *took: Any) -> _Fault | None:
     import torch
 
-    if not isinstance(given, Examples) or not all(isinstance(each, torch.Tensor) for each in given):
-        return f"{_kind(given)}, not rramhil.tasks.Examples of two tensors"
+    if not isinstance(given, Examples):
+        return _Fault(f"{_kind(given)}, not rramhil.tasks.Examples")
+    for name, each in zip(given._fields, given, strict=True):
+        if not isinstance(each, torch.Tensor):
+            return _no_tensor(name, each)
     if given.inputs.dtype != torch.float32:
-        return f"of {given.inputs.dtype}, not torch.float32"
+        return _Fault(f"of {given.inputs.dtype}, not torch.float32")
     samples = [len(each) if each.dim() else 0 for each in given]
     if not samples[0] or samples[0] != samples[1]:
-        return f"of {samples[0]} inputs and {samples[1]} targets"
+        return _Fault(f"of {samples[0]} inputs and {samples[1]} targets")
     if not all(bool(each.isfinite().all()) for each in given):
-        return "not all finite numbers"
-    return ""
+        return _Fault("not all finite numbers")
+    return None
 
 
-def _no_loss(given: Any, outputs: Any, *took: Any) -> str:
+def _no_tensor(name: str, given: Any) -> _Fault:
+    module = type(given).__module__
+    kind = _kind(given) if module == "builtins" else f"{module}.{_kind(given)}"
+    maker = "from_numpy" if kind == "numpy.ndarray" else "tensor"
+    return _Fault(
+        f"Examples whose {name} are of type {kind}, not torch.Tensor",
+        f"Make them a tensor by torch.{maker}.",
+    )
+
+
+def _detached_splits(splits: Splits) -> Splits:
+    return Splits(*map(_detached, splits))
+
+
+def _detached(examples: Examples) -> Examples:
+    # a step's gradients end at the data, and nobody learns them
+    return Examples(*(each.detach() for each in examples))
+
+
+def _no_loss(given: Any, outputs: Any, *took: Any) -> _Fault | None:
     import torch
 
     is_number = isinstance(given, torch.Tensor) and given.dim() == 0
     # of outputs that nothing is learnt from there is no gradient
     if is_number and given.requires_grad >= outputs.requires_grad:
-        return ""
-    return f"{_kind(given)}, not a torch.Tensor of one number with a gradient"
-
-
-def _no_number(given: Any, *took: Any) -> str:
-    return "" if isinstance(given, Real) else f"{_kind(given)}, not a number"
+        return None
+    return _Fault(f"{_kind(given)}, not a torch.Tensor of one number with a gradient")
 
 
 def _kind(given: Any) -> str:

@@ -101,9 +101,11 @@ class Task:
         """What a sentence calls it."""
         return f"task {self.name}" if self.file is None else f"task file {self.file}"
 
-    def measured(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
+    @property
+    def metrics(self) -> dict[str, Callable[[Tensor, Tensor], float]]:
         """Every metric by its name, the one that counts first."""
-        return {
-            name: metric(outputs, targets)
-            for name, metric in ((self.metric_name, self.metric), *self.also.items())
-        }
+        return {self.metric_name: self.metric, **self.also}
+
+    def measured(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
+        """What every metric gives, by its name, the one that counts first."""
+        return {name: metric(outputs, targets) for name, metric in self.metrics.items()}
