@@ -67,6 +67,13 @@ def test_a_layer_used_twice_is_one_matrix_with_two_vectors():
     assert [(matrix.name, matrix.vectors) for matrix in network.matrices] == [("one", 2)]
 
 
+def test_tied_and_frozen_weights_are_matrices_of_their_own():
+    model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3)).requires_grad_(False)
+    model[1].weight = model[0].weight
+    network = convert(model, 4, example_input=torch.zeros(5, 3))
+    assert [matrix.name for matrix in network.matrices] == ["0", "1"]
+
+
 def test_groups_are_matrices_of_their_own():
     layer = nn.Conv2d(4, 6, 3, groups=2)
     network = convert(nn.Sequential(layer), 4, example_input=torch.zeros(1, 4, 5, 5))
