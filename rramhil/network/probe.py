@@ -141,12 +141,18 @@ def _refuse_idle(answering: Sequence[str], learning: Sequence[str]) -> None:
     """Refuse layers that are not called in evaluation mode, not in training mode, or in neither."""
     never = [name for name in answering if name in learning]
     for names, what, step in (
-        (never, "never called: cells would be taken for nothing", "Remove what is not called."),
-        (answering, "called in training only: a chip would not use it", "Remove it."),
-        (learning, "called in evaluation only: nothing would be learnt", "Call it in training."),
+        (never, "never called: it would take cells for nothing", "Remove it from the model."),
+        (
+            answering,
+            "called in training only: a chip would not use it",
+            "Remove it, or call it in both.",
+        ),
+        (learning, "called in evaluation only: it would learn nothing", "Call it in both."),
     ):
         if names:
-            layers = f"Layer {names[0]}" if len(names) == 1 else f"Each of {', '.join(names)}"
+            layers = (
+                f"Layer {names[0]}" if len(names) == 1 else f"Each of the layers {', '.join(names)}"
+            )
             raise ModelRefused(f"{layers} of the model is {what}.", step)
 
 

@@ -16,16 +16,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-class NoNumber(TaskError):
-    """A metric gives something else than one number."""
-
-
 def number_of(where: str, given: Any) -> float:
     """Take one number as a float, be it a number of Python, of numpy or of torch.
 
     Raises
     ------
-    NoNumber
+    TaskError
         It is none, or there are several.
     """
     found = given
@@ -35,7 +31,7 @@ def number_of(where: str, given: Any) -> float:
         except (TypeError, ValueError, RuntimeError):  # of several
             found = None
     if not isinstance(found, Real):
-        raise NoNumber(f"{where} gives {type(given).__name__}, not a number.", "Mend it there.")
+        raise TaskError(f"{where} gives {type(given).__name__}, not a number.", "Mend it there.")
     return float(found)
 
 
@@ -47,7 +43,7 @@ def refuse_metrics(task: Task, outputs: Tensor, targets: Tensor) -> None:
 
     Raises
     ------
-    NoNumber
+    TaskError
         One gives something else, with its name.
     """
     for name, metric in task.metrics.items():
@@ -56,8 +52,11 @@ def refuse_metrics(task: Task, outputs: Tensor, targets: Tensor) -> None:
                 warnings.simplefilter("ignore")
                 # a metric may change what it gets
                 given = metric(outputs.clone(), targets.clone())
-        except NoNumber:
-            raise
+        except TaskError as error:
+            # one that the metric itself ended with has that as its cause
+            if error.__cause__ is None:
+                raise
+            continue
         except Exception:  # a user's code may raise anything
             continue
         number_of(f"The metric {name} of the {task.told}", given)

@@ -228,6 +228,13 @@ def test_a_layer_that_is_not_called_in_both_modes_is_refused(
     assert caught.value.next_step
 
 
+def test_layers_that_are_not_called_are_all_named():
+    model = Reaching(lambda layer, inputs: layer(inputs))
+    model.spare = nn.ModuleList([nn.Linear(3, 3), nn.RNN(3, 3)])
+    with pytest.raises(ModelRefused, match=r"Each of the layers spare.0, spare.1 .* never called"):
+        convert(model, 4, example_input=torch.zeros(2, 3))
+
+
 def test_a_layer_that_training_passes_over_by_chance_is_taken():
     def reach(layer: nn.Module, inputs: Tensor) -> Tensor:
         return inputs if layer.training and torch.rand(()) < 0.5 else layer(inputs)
