@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rramhil._units import readable
+from rramhil.cli import _listing
 from rramhil.cli import adapt as _adapt
 from rramhil.cli import pareto as _pareto
 from rramhil.cli._networks import (
@@ -38,11 +39,12 @@ if TYPE_CHECKING:
     from rramhil.network import Run
 
 app = new_app(
-    "Masks of a trained run as gate schedules: price them, load them, verify them.\n\nA run is "
+    "Masks of a trained run as gate schedules: list, price, load and verify them.\n\nA run is "
     "named by its folder, by its name in the lab, or by its task: the newest one of it."
 )
 
 app.command("adapt", epilog=_adapt.EPILOG)(_adapt.adapt)
+app.command("list", epilog=_listing.EPILOG)(_listing.list_runs)
 app.command("pareto", epilog=_pareto.EPILOG)(_pareto.pareto)
 
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run, or its task.")]

@@ -26,7 +26,7 @@ nothing itself: whoever wants to watch passes a `Progress`. Needs the extra `tra
 from rramhil.flow.adapting import AdaptedRun, adapt_run
 from rramhil.flow.bounds import check_choices, check_numbers
 from rramhil.flow.budgets import Budgeted, Budgets, begin_budgets, finish_budget
-from rramhil.flow.checkpoints import Checkpoint, find_unfinished
+from rramhil.flow.checkpoints import Checkpoint, find_unfinished, unfinished_trainings
 from rramhil.flow.chips import (
     KnownChip,
     geometry_of,
@@ -56,9 +56,11 @@ from rramhil.flow.resetting import (
     refuse_what_is_not_reset,
 )
 from rramhil.flow.runs import (
+    Kept,
     check_name,
     check_run_name,
     find_run,
+    kept_runs,
     newest_run,
     run_folder,
     write_report,
@@ -83,6 +85,7 @@ __all__ = [
     "Checkpoint",
     "Elsewhere",
     "Inference",
+    "Kept",
     "KnownChip",
     "Plan",
     "ResetPruned",
@@ -116,6 +119,7 @@ __all__ = [
     "has_map",
     "infer",
     "is_of_these_chips",
+    "kept_runs",
     "known_chips",
     "new_network",
     "newest_run",
@@ -132,6 +136,7 @@ __all__ = [
     "run_folder",
     "started",
     "train_run",
+    "unfinished_trainings",
     "usable_device",
     "write_report",
 ]

@@ -254,15 +254,21 @@ def find_unfinished(
                 f"The unfinished training {name} is of another task or other chips.", _others(runs)
             )
         return found
-    folders = sorted(runs.glob(".*.training"), key=_last_written, reverse=True)
-    for folder in folders:
-        found = Checkpoint(runs / _name_of(folder))
-        # killed between the last two steps: the run is there already
+    for found in unfinished_trainings(lab_root):
         with suppress(RunError):  # a damaged one is nobody's newest
-            if not found.run_path.exists() and found.is_of(which, sockets):
+            if found.is_of(which, sockets):
                 return found
     where = "" if sockets is None else f" on chip {', '.join(map(str, sockets))}"
     raise NotFound(f"There is no unfinished training of {which}{where}.", _others(runs))
+
+
+def unfinished_trainings(lab_root: Path) -> list[Checkpoint]:
+    """Every training of a lab that can be continued, or is damaged; the newest first."""
+    runs = lab_root / "runs"
+    folders = sorted(runs.glob(".*.training"), key=_last_written, reverse=True)
+    found = [Checkpoint(runs / _name_of(folder)) for folder in folders]
+    # killed between the last two steps: the run is there already
+    return [each for each in found if each.has_begun and not each.run_path.exists()]
 
 
 def _others(runs: Path) -> str:

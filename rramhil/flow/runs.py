@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rramhil._atomic import write_whole
 from rramhil.errors import NotFound, RunError
@@ -112,16 +112,38 @@ def newest_run(
     tell : callable, optional
         Hears a sentence about each run that is passed over; it may have been of any task.
     """
-    for path in _folders(lab_root):
-        try:
-            run = Run.load(path)
-        except (RunError, NotFound) as damage:
+    for path, run, fault in kept_runs(lab_root):
+        if run is None:
             if tell is not None:
-                tell(f"{damage.sentence} It is passed over.")
-            continue
-        if run.config.task == task and fits(run):
+                tell(f"{fault} It is passed over.")
+        elif run.config.task == task and fits(run):
             return path, run
     return None
+
+
+class Kept(NamedTuple):
+    """A run's folder, and the run; or what is wrong with it.
+
+    Attributes
+    ----------
+    path : Path
+    run : Run or None
+    fault : str or None
+        A sentence.
+    """
+
+    path: Path
+    run: Run | None
+    fault: str | None
+
+
+def kept_runs(lab_root: Path) -> Iterator[Kept]:
+    """Every run of a lab, the newest first; each is verified as it is come to."""
+    for path in _folders(lab_root):
+        try:
+            yield Kept(path, Run.load(path), None)
+        except (RunError, NotFound) as damage:
+            yield Kept(path, None, damage.sentence)
 
 
 def write_report(lab_root: Path, name: str, facts: dict[str, Any]) -> Path:

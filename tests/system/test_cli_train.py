@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import types
 from pathlib import Path
@@ -168,6 +169,22 @@ def test_a_training_that_comes_to_no_numbers_leaves_nothing(cli: Cli) -> None:
     assert "failing.py gives int" in cli("train", "failing.py:nothing", code=2).sentences
     assert set((cli.lab / "runs").glob("*")) == before
     assert not list((cli.lab / "runs").glob(".*"))
+
+
+def test_runs_are_listed_and_damaged_ones_named(cli: Cli, tmp_path: Path) -> None:
+    other = Cli(tmp_path)
+    assert "There are no runs" in other("mask", "list").stdout
+    assert not other.lab.exists()
+    said = cli("train", "digits", "--epochs", "1", "--run", "listed", "--json").json
+    newest = cli("mask", "list", "--json").json["runs"][0]
+    for key in ("task", "gate", "epochs", "density", "validation", "test", "run", "maps"):
+        assert newest[key] == said[key]
+    assert (newest["name"], newest["chips"], newest["fault"]) == ("listed", [0], None)
+    masks = Path(said["masks"])
+    masks.write_bytes(masks.read_bytes()[:-1])
+    assert "its masks.npz was changed" in cli("mask", "list", "--json").json["runs"][0]["fault"]
+    assert "damaged: " in cli("mask", "list").stdout
+    shutil.rmtree(said["run"])
 
 
 @pytest.mark.parametrize(

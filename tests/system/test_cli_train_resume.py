@@ -86,6 +86,11 @@ def test_sigterm_is_ctrl_c_and_a_changed_checkpoint_is_not_gone_on_from(cli: Cli
     code, sentence = stopped(cli, "ended", signal.SIGTERM, 1)
     assert code == 130
     assert "Stopped by the user after" in sentence
+    unfinished = cli("mask", "list", "--json").json["unfinished"]
+    (listed,) = (each for each in unfinished if each["name"] == "ended")
+    assert (listed["task"], listed["chips"], listed["epochs"]) == ("slow.py:task", [0], 5)
+    assert 1 <= listed["epochs_done"] < 5
+    assert f"`{listed['command']}` goes on." in cli("mask", "list").stdout
     folder = cli.lab / "runs" / ".ended.training"
     for name in ("state.bin", "cells.safetensors", "start.json", "placement.json"):
         content = (folder / name).read_bytes()
@@ -95,6 +100,7 @@ def test_sigterm_is_ctrl_c_and_a_changed_checkpoint_is_not_gone_on_from(cli: Cli
         told = cli("train", "slow.py:task", "--resume", "ended", code=2).sentences
         assert "training ended cannot be continued: it is damaged" in told, name
         assert f"Remove {folder}, and train again." in told
+        assert "it is damaged. Remove" in cli("mask", "list").stdout
         (folder / name).write_bytes(content)
     cli("train", "slow.py:task", "--resume", "ended")
 
