@@ -92,7 +92,7 @@ task = Task(
     metric=accuracy,
     metric_name="accuracy",
     bits=3,
-    epochs=40,
+    epochs=80,
 )
 
 official_task = Task(
