@@ -30,6 +30,7 @@ def measured(folder: Path, *words: str, code: int = 0) -> tuple[dict[str, Any], 
     return json.loads(path.read_text()) if path.is_file() else {}, done.stderr
 
 
+@pytest.mark.slow
 def test_every_chip_is_trained_with_its_own_seed_and_measured_once(tmp_path: Path) -> None:
     words = ("infer", "digits", "--chips")
     (alone,) = measured(tmp_path, *words, "1", "--", "--epochs", "3")[0]["each"]
@@ -71,6 +72,7 @@ def test_a_damaged_file_is_named_and_left(tmp_path: Path) -> None:
     assert (tmp_path / "infer-digits.json").read_text() == '{"each": ['
 
 
+@pytest.mark.slow
 def test_hysteresis_is_measured_beside_none(tmp_path: Path) -> None:
     facts, _ = measured(tmp_path, "pulses", "digits", "--chips", "1", "--", "--epochs", "6")
     (each,) = facts["each"]
