@@ -22,6 +22,11 @@ def metric(value: float) -> str:
     return f"{value:.2%}" if is_share(value) else f"{value:.4g}"
 
 
+def scale_of(*values: float) -> float:
+    """What values of a metric are told times: 100 where all are shares, else 1."""
+    return 100.0 if is_share(*values) else 1.0
+
+
 def is_share(*values: float) -> bool:
     """Whether values can be shares, such as accuracies: all 0 to 1."""
     return all(0 <= value <= 1 for value in values)

@@ -5,8 +5,6 @@ Owns: its options, where a comparison is kept, and how its table reads.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Collection, Sequence
 from functools import partial
@@ -15,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from rramhil._units import is_share
+from rramhil._units import scale_of
 from rramhil.cli._training import was_given
 from rramhil.errors import Interrupted, UsageError
 
@@ -221,6 +219,7 @@ def print_comparison(facts: dict[str, Any]) -> None:
     from rramhil.cli._output import print_facts, print_table
 
     rates = ", ".join(f"{rate:g}" for rate in facts["rates_tried"])
+    scale = scale_of(*(value for row in facts["rows"] for value in row["test"]))
     print_facts(
         ("task", f"{facts['task']}, {facts['metric']} of {facts['units']:,} test samples"),
         (
@@ -255,20 +254,15 @@ def print_comparison(facts: dict[str, Any]) -> None:
             ">s",
             "what",
         ),
-        [_line(row, facts, _scale(facts)) for row in facts["rows"]],
+        [_line(row, facts, scale) for row in facts["rows"]],
     )
     if facts["conditions"]:
-        _print_conditions(facts["conditions"], _scale(facts))
+        _print_conditions(facts["conditions"], scale)
     if not facts["is_mean_of_units"]:
         print_facts(
             ("note", "Differences are means over units of the metric of each unit by itself.")
         )
     print_facts(("kept in", facts["folder"]))
-
-
-def _scale(facts: dict[str, Any]) -> float:
-    """Shares are told in per cent, other metrics as they are."""
-    return 100.0 if is_share(*(value for row in facts["rows"] for value in row["test"])) else 1.0
 
 
 def _line(row: dict[str, Any], facts: dict[str, Any], scale: float) -> tuple[str, ...]:
@@ -387,11 +381,12 @@ def _told(step: Step) -> str:
 
 def _name_of(board: Board, sockets: tuple[int, ...], request: CompareRequest) -> str:
     """Task and a digest of all that the trainings depend on, rows and device aside."""
+    from rramhil.flow import name_of_request
+
     said = request.identity
     said["chips"] = [board.chip(number).serial for number in sockets]
-    digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:10]
     plain = re.sub(r"[^A-Za-z0-9_-]+", "-", request.which.rpartition("/")[2]).strip("-")
-    return f"{plain}-{digest}"
+    return name_of_request(plain, said)
 
 
 def _checked(name: str) -> str:

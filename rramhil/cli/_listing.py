@@ -79,7 +79,7 @@ def _unfinished_facts(checkpoint: Checkpoint) -> dict[str, Any]:
         "chips": list(start.placement.chips),
         "epochs_done": checkpoint.epochs_kept,
         "epochs": start.epochs,
-        "command": f"rramhil train {which} --resume {checkpoint.name}",
+        "command": checkpoint.goes_on(which),
     }
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rramhil._atomic import replacing
+from rramhil._units import scale_of
 
 _MEAN, _ONE, _ZERO = "#35456c", "#9aa5c4", "#8a8a8a"
 _AGAIN = "#c47a2c"
@@ -28,6 +29,8 @@ def draw_comparison(facts: Mapping[str, Any], path: Path) -> None:
     from matplotlib.figure import Figure
 
     rows = list(reversed(facts["rows"]))
+    scale = scale_of(*(value for row in rows for value in row["test"]))
+    unit, points = (" (%)", " (points)") if scale == 100 else ("", "")
     figure = Figure(
         figsize=(9, 1.4 + 0.42 * len(rows)), dpi=110, facecolor="white", layout="constrained"
     )
@@ -35,7 +38,7 @@ def draw_comparison(facts: Mapping[str, Any], path: Path) -> None:
     left, right = figure.subplots(1, 2, sharey=True)
     for place, row in enumerate(rows):
         for name, colour, shift in (("test", _MEAN, 0.12), ("reestimated", _AGAIN, -0.12)):
-            values = [100 * value for value in row[name]]
+            values = [scale * value for value in row[name]]
             at = [place + shift] * len(values)
             left.plot(values, at, "|", color=colour, markersize=9, alpha=0.6)
             left.plot([sum(values) / len(values)], [place + shift], "o", color=colour)
@@ -43,15 +46,15 @@ def draw_comparison(facts: Mapping[str, Any], path: Path) -> None:
             ("difference", _MEAN, 0.12),
             ("reestimated_difference", _AGAIN, -0.12),
         ):
-            ends = [100 * row[name][end] for end in ("low", "high")]
+            ends = [scale * row[name][end] for end in ("low", "high")]
             right.plot(ends, [place + shift] * 2, "-", color=colour, linewidth=2)
-            right.plot([100 * row[name]["value"]], [place + shift], "o", color=colour)
+            right.plot([scale * row[name]["value"]], [place + shift], "o", color=colour)
     right.axvline(0, color=_ZERO, linewidth=0.8)
     left.set_yticks(range(len(rows)), [row["name"] for row in rows])
     left.set_xlabel(
-        f"test {facts['metric']} (%), mean and each of {facts['replicates']} replicates"
+        f"test {facts['metric']}{unit}, mean and each of {facts['replicates']} replicates"
     )
-    right.set_xlabel(f"less {facts['comparator']} (points), 95 % interval")
+    right.set_xlabel(f"less {facts['comparator']}{points}, 95 % interval")
     left.plot([], [], "o", color=_MEAN, label="as trained")
     left.plot([], [], "o", color=_AGAIN, label="batch norm estimated again")
     left.legend(frameon=False, fontsize=8, loc="lower left")

@@ -6,8 +6,6 @@ but the budget, so the same command goes on where it was killed, and other budge
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +17,7 @@ from rramhil.flow.checkpoints import Checkpoint
 from rramhil.flow.chips import known_chips
 from rramhil.flow.keeping import Training, begin_training, finish_training, resumed_training
 from rramhil.flow.requests import TrainRequest
-from rramhil.flow.runs import plain_name
+from rramhil.flow.runs import name_of_request, plain_name
 from rramhil.flow.starts import digest_of, new_network
 from rramhil.flow.trading import Trade
 from rramhil.lab import Lab
@@ -98,8 +96,7 @@ def begin_budgets(
         "task": digest_of(request.which, splits, network),
         "maps": {number: chip.map_id for number, chip in chips.items()},
     }
-    digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:10]
-    folder = lab.root / _FOLDER / f"{plain_name(task.name)}-{digest}"
+    folder = lab.root / _FOLDER / name_of_request(plain_name(task.name), said)
     begun: list[Budgeted] = []
     for budget, asked in requests.items():
         checkpoint = Checkpoint(folder / _name(budget))

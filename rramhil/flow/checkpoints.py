@@ -110,6 +110,10 @@ class Checkpoint:
         """What the run will be called."""
         return self.run_path.name
 
+    def goes_on(self, which: str) -> str:
+        """The command that continues it, a training of this task."""
+        return f"rramhil train {which} --resume {self.name}"
+
     def begin(self, start: Start) -> None:
         """Write down what the training starts from.
 
@@ -123,8 +127,8 @@ class Checkpoint:
         if self.has_begun:
             raise RunError(
                 f"There is an unfinished training {self.name}.",
-                f"`rramhil train {start.request.which} --resume {self.name}` continues it; to "
-                f"begin again, remove {self.folder}.",
+                f"`{self.goes_on(start.request.which)}` continues it; to begin again, remove "
+                f"{self.folder}.",
             )
         self.remove()  # what a kill left of one that had not begun, or had ended
         self.folder.mkdir(parents=True)

@@ -152,7 +152,7 @@ def finish_training(
     """
     checkpoint, start = training.checkpoint, training.start
     if goes_on is None:
-        goes_on = f"`rramhil train {start.request.which} --resume {checkpoint.name}`"
+        goes_on = f"`{checkpoint.goes_on(start.request.which)}`"
     try:
         trained = continue_run(
             start,

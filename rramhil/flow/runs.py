@@ -6,10 +6,11 @@ Owns: `LAB/runs/NAME`, and the reports of their verification. What is in a run i
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -57,6 +58,12 @@ def check_run_name(name: str) -> None:
 def plain_name(task_name: str) -> str:
     """What of a task's name may be part of a file's."""
     return re.sub(r"[^A-Za-z0-9_-]+", "-", task_name)[:_STEM].strip("-") or "run"
+
+
+def name_of_request(plain: str, said: Mapping[str, Any]) -> str:
+    """A name that follows from what is asked for, plain values: another request, another name."""
+    digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:10]
+    return f"{plain}-{digest}"
 
 
 def run_folder(lab_root: Path, task_name: str) -> Path:

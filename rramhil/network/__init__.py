@@ -7,6 +7,7 @@ multiplies in the end: executors come from `pruning` and `inference`.
     matrix      matrices as values, and the share of a network that they are
     executors   who multiplies: weights for training, vectors for a chip
     layers      Linear, Conv2d, ConvTranspose2d, RNN on matrices
+    probe       a converted model is tried on an example, in both modes
     network     the conversion
     mapping     a network's matrices on the cells of chips
     run         the folder that a trained network is kept in
@@ -21,6 +22,7 @@ from rramhil.network.executors import (
     WeightExecutor,
     takes_vectors,
 )
+from rramhil.network.layers import BATCH_NORMS
 from rramhil.network.mapping import Pairs, plan, weights_of
 from rramhil.network.matrix import DigitalModule, Matrix, Share
 from rramhil.network.network import Inputs, Network, convert
@@ -28,6 +30,7 @@ from rramhil.network.quantiser import Quantiser
 from rramhil.network.run import MatrixRecord, Run, RunConfig
 
 __all__ = [
+    "BATCH_NORMS",
     "DigitalModule",
     "Exact",
     "Executor",

@@ -25,6 +25,8 @@ from rramhil.network.executors import NoisyExecutor, Route
 from rramhil.network.matrix import Matrix
 from rramhil.network.quantiser import Quantiser
 
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+
 Size = tuple[int, int]
 
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from rramhil.errors import ModelRefused
 from rramhil.network.executors import Executor, Route, TrainedWeights
 from rramhil.network.layers import (
+    BATCH_NORMS,
     ChipConv2d,
     ChipConvTranspose2d,
     ChipLayer,
@@ -31,7 +32,7 @@ from rramhil.network.quantiser import BITS_MAX
 
 Inputs = Tensor | tuple[Tensor, ...]
 
-DIGITAL = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.PReLU)
+DIGITAL = (*BATCH_NORMS, nn.PReLU)
 """Modules that have parameters and are digital by design."""
 
 

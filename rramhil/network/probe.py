@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from rramhil.errors import ModelRefused, RramhilError
-from rramhil.network.layers import ChipLayer
+from rramhil.network.layers import BATCH_NORMS, ChipLayer
 
 if TYPE_CHECKING:
     from rramhil.network.network import Network
@@ -25,8 +25,6 @@ Example = tuple[Tensor, ...]
 
 _TRIES = 16
 """Runs in training mode until a layer counts as not called: some are passed over by chance."""
-
-_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 def probe(network: Network, plain: nn.Module, answered: Example, learnt: Example) -> None:
@@ -94,7 +92,7 @@ def _to_training(model: nn.Module) -> None:
     """Set training mode; not of batch norm, since a single sample has no variance."""
     model.train()
     for module in model.modules():
-        if isinstance(module, _NORMS) and module.track_running_stats:
+        if isinstance(module, BATCH_NORMS) and module.track_running_stats:
             module.eval()
 
 

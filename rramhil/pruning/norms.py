@@ -8,9 +8,9 @@ one mean and one variance, which a look at training data tells.
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from rramhil.network import Network
+from rramhil.network import BATCH_NORMS, Network
 from rramhil.tasks import Examples
 
 _BATCH = 256
@@ -20,7 +20,6 @@ _MOST_EXAMPLES = 8192
 """A mean of so many is known to a per cent of its spread."""
 _MOST_NUMBERS = 1 << 21
 """Inputs that are looked at in all, at most: each large image tells of many pixels."""
-_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 @torch.no_grad()
@@ -37,7 +36,7 @@ def reestimate_batch_norm(network: Network, examples: Examples) -> None:
         Training data, of which at most 8,192 are looked at, evenly spread over all; never their
         targets.
     """
-    norms = [module for module in network.modules() if isinstance(module, _NORMS)]
+    norms = [module for module in network.modules() if isinstance(module, BATCH_NORMS)]
     norms = [norm for norm in norms if norm.track_running_stats]
     network.eval()
     if not norms:
