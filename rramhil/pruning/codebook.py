@@ -124,7 +124,7 @@ class CodebookExecutor(nn.Module):
         for module, scores in zip(self._tiles, self.scores, strict=True):
             tile = cast(_Tile, module)
             if tile.matrix == name:
-                is_open = scores.detach() >= tile.threshold(scores.detach())
+                is_open = scores.detach() >= tile.threshold.level(scores)
                 parts.append(_Part(tile.outputs, tile.inputs, tile.picks, is_open, scores))
         return parts
 

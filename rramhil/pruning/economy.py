@@ -12,6 +12,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from rramhil.pruning.thresholds import Level
+
 
 @dataclass(frozen=True)
 class Economy:
@@ -133,12 +135,12 @@ class HeldGates(nn.Module):
         return Written(first, resets, sets, int(self.pulses.max()))
 
     @torch.no_grad()
-    def follow(self, scores: Tensor, threshold: Tensor) -> None:
+    def follow(self, scores: Tensor, threshold: Level) -> None:
         """Be as scores (...) float32 ask for, before the first masks: nothing is written."""
         self.is_open.copy_(scores >= threshold)
 
     @torch.no_grad()
-    def write(self, scores: Tensor, threshold: Tensor, economy: Economy, width: float) -> None:
+    def write(self, scores: Tensor, threshold: Level, economy: Economy, width: float) -> None:
         """Write the bits that scores ask for, as far as economy lets them.
 
         The first masks are written into cells that all conduct, without hysteresis.
@@ -146,7 +148,7 @@ class HeldGates(nn.Module):
         Parameters
         ----------
         scores : (...) float32
-        threshold : () float32
+        threshold : float or () float32
             A gate is to be open from it on.
         economy : Economy
             With the pulses that are left, as `run_pulses`.

@@ -42,7 +42,7 @@ class NoiseBank(nn.Module):
         count = shape.numel()
         # of torch's own random numbers, which the trainer seeds for each epoch
         at = int(torch.randint(len(self.numbers) - count + 1, ()))
-        return self.numbers[at : at + count].view(shape)
+        return self.numbers.narrow(0, at, count).view(shape)
 
 
 def spread_of(pair: Pairs, noise: float | Pairs) -> Pairs:

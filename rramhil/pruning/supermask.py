@@ -14,7 +14,7 @@ arXiv 1911.13299). With an `Economy` a gate is a cell's state, which lags behind
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, cast
 
@@ -25,10 +25,12 @@ from torch import Tensor, nn
 from rramhil.network import Matrix, Network, Pairs
 from rramhil.pruning.economy import Economy, HeldGates, Written
 from rramhil.pruning.reading import FIRST_SPREAD, NoiseBank, felt_by, keep_variance, spread_of
-from rramhil.pruning.thresholds import Threshold
+from rramhil.pruning.thresholds import Level, Threshold
 from rramhil.switching import Mask
 
 Gate = Literal["pair", "cell"]
+
+_LOWEST = np.float32(-np.inf)
 
 
 class _Cells(nn.Module):
@@ -122,7 +124,6 @@ class SupermaskExecutor(nn.Module):
         self.per_conversion = per_conversion
         self._turn = 0
         random = torch.Generator().manual_seed(seed)
-        self._number = {name: number for number, name in enumerate(pairs)}
         self._layers = nn.ModuleList()
         self.scores = nn.ParameterList()
         for name, pair in pairs.items():
@@ -133,26 +134,18 @@ class SupermaskExecutor(nn.Module):
             threshold = Threshold(share, math.prod(shape), random)
             recorded = None if reads is None else reads[name]
             self._layers.append(self._cells_of(pair, spread, recorded, threshold, live))
+        # a step asks for each: a module's own lists take longer to look into
+        self._known = dict(zip(pairs, zip(self._each(), self.scores, strict=True), strict=True))
         noisy = not per_conversion and any(each.spread_uS is not None for each in self._each())
         largest = max(layer.cells_uS.numel() for layer in self._each())
         self._bank = NoiseBank(largest, random) if noisy else None
+        self._ahead: dict[str, Tensor] = {}
         self._write(0.0)
 
     def weight(self, matrix: Matrix) -> Tensor:
         """Weights of a matrix in uS, (outputs, inputs) float32, with a gradient to its scores."""
-        layer, scores = self._of(matrix.name)
-        read = mean = layer.cells_uS
-        is_drawn = False
-        if self.training and layer.reads_uS is not None:
-            read = layer.reads_uS[self._turn % len(layer.reads_uS)]
-        elif self.training and layer.spread_uS is not None and not self.per_conversion:
-            noise = cast(NoiseBank, self._bank).draw(mean.shape)
-            read, is_drawn = torch.addcmul(mean, layer.spread_uS, noise), True
-        if layer.held is None:
-            threshold = layer.threshold(scores)
-            return cast(Tensor, _Gated.apply(scores, threshold, read, mean, is_drawn))
-        off = cast(Tensor, layer.off_uS)
-        return cast(Tensor, _Held.apply(scores, layer.held.is_open, read, off, mean))
+        ahead = self._ahead.pop(matrix.name, None) if self.training else None
+        return self._weights([self._known[matrix.name]])[0] if ahead is None else ahead
 
     def variance(self, matrix: Matrix) -> Tensor | None:
         """Variance of one conversion of each weight in uS^2, (outputs, inputs) float32.
@@ -161,13 +154,13 @@ class SupermaskExecutor(nn.Module):
         """
         if not self.training or not self.per_conversion:
             return None
-        layer, scores = self._of(matrix.name)
+        layer, scores = self._known[matrix.name]
         if layer.spread_uS is None:
             return None
         squares = layer.spread_uS.square()
         if layer.held is not None:
             return torch.where(layer.held.is_open, squares, 0).sum(dim=0)
-        is_open = scores.detach() >= layer.threshold(scores)
+        is_open = scores.detach() >= layer.threshold.level(scores)
         return torch.where(is_open, squares, 0).sum(dim=0)
 
     def prepare(self, network: Network) -> None:
@@ -188,11 +181,12 @@ class SupermaskExecutor(nn.Module):
             Share of the training that is over.
         """
         self._turn = number
-        if self.economy is None or not number:
-            return
         # before there is anything to change in cells, masks are free to follow every step
-        if not self.is_in_cells or number % self.economy.every == 0:
+        if self.economy and number and not (self.is_in_cells and number % self.economy.every):
             self._write(done)
+        # all at once: between the products of layers each would find the processor's caches cold
+        weights = self._weights(self._known.values())
+        self._ahead = dict(zip(self._known, weights, strict=True))
 
     @property
     def is_in_cells(self) -> bool:
@@ -203,8 +197,7 @@ class SupermaskExecutor(nn.Module):
     def masks(self) -> dict[str, Mask]:
         """The gates of every matrix, by name, with exact densities unless they are written."""
         masks: dict[str, Mask] = {}
-        for name in self._number:
-            layer, scores = self._of(name)
+        for name, (layer, scores) in self._known.items():
             gates = (
                 scores >= layer.threshold.exact(scores)
                 if layer.held is None
@@ -234,8 +227,9 @@ class SupermaskExecutor(nn.Module):
         pairs : mapping of str to Pairs
             In uS, by the matrix's name.
         """
+        self._ahead.clear()
         for name, pair in pairs.items():
-            layer, _ = self._of(name)
+            layer, _ = self._known[name]
             sides = self._sides(pair).to(layer.cells_uS)
             if layer.held is None:
                 layer.cells_uS.copy_(sides)
@@ -269,9 +263,34 @@ class SupermaskExecutor(nn.Module):
             reads_uS=None if reads is None else self._sides(reads).movedim(1, 0),
         )
 
-    def _of(self, name: str) -> tuple[_Cells, Tensor]:
-        number = self._number[name]
-        return cast(_Cells, self._layers[number]), self.scores[number]
+    def _weights(self, known: Iterable[tuple[_Cells, nn.Parameter]]) -> tuple[Tensor, ...]:
+        """Weights of matrices as they are read now, with a gradient to their scores."""
+        layers, scores = zip(*known, strict=True)
+        with torch.no_grad():
+            reads = self._reads(layers)
+            felt = [layer.cells_uS for layer in layers]
+            if self.economy is None:
+                levels = [layer.threshold.level(s) for layer, s in zip(layers, scores, strict=True)]
+                through = map(_open, reads, scores, levels)
+            else:
+                off = [cast(Tensor, layer.off_uS) for layer in layers]
+                is_open = [cast(HeldGates, layer.held).is_open for layer in layers]
+                through = map(torch.where, is_open, reads, off)
+                felt = list(map(torch.sub, felt, off))
+            weights = [_sum(each) for each in through]
+        return cast("tuple[Tensor, ...]", _Gated.apply(weights, felt, *scores))
+
+    def _reads(self, layers: Sequence[_Cells]) -> list[Tensor]:
+        """What is read of matrices now, (S, outputs, inputs) float32 each, the caller's own."""
+        means = [layer.cells_uS for layer in layers]
+        if self.training and layers[0].reads_uS is not None:
+            recorded = [cast(Tensor, layer.reads_uS) for layer in layers]
+            return [reads[self._turn % len(reads)].clone() for reads in recorded]
+        if not self.training or self._bank is None:
+            return [mean.clone() for mean in means]
+        spreads = [cast(Tensor, layer.spread_uS) for layer in layers]
+        noises = [self._bank.draw(mean.shape) for mean in means]
+        return [torch.addcmul(*each) for each in zip(means, spreads, noises, strict=True)]
 
     def _each(self) -> Iterator[_Cells]:
         return (cast(_Cells, layer) for layer in self._layers)
@@ -283,10 +302,10 @@ class SupermaskExecutor(nn.Module):
         return torch.stack([pair.plus, -pair.minus])
 
     def _spread(self, pair: Pairs, noise: float | Pairs) -> Tensor | None:
+        if not isinstance(noise, Pairs) and not noise:
+            return None
         spread = spread_of(pair, noise)
-        is_pair = self.gate == "pair"
-        spreads = torch.hypot(*spread)[None] if is_pair else torch.stack([*spread])
-        return spreads if bool(spreads.any()) else None
+        return torch.hypot(*spread)[None] if self.gate == "pair" else torch.stack([*spread])
 
     def _write(self, done: float) -> None:
         """Write the masks that scores ask for, as far as the budget of the run lets them."""
@@ -307,49 +326,31 @@ class SupermaskExecutor(nn.Module):
 
 
 class _Gated(torch.autograd.Function):
-    """Sum over the S cells of each weight of what open gates let through."""
+    """Weights of matrices, and their gradients to scores: as if gates were linear."""
 
     @staticmethod
     def forward(
-        ctx: Any, scores: Tensor, threshold: Tensor, read: Tensor, mean: Tensor, is_drawn: bool
-    ) -> Tensor:
-        ctx.save_for_backward(mean)
-        return _sum(_open(read, scores, threshold, read if is_drawn else torch.empty_like(read)))
+        ctx: Any, weights: Sequence[Tensor], felt: Sequence[Tensor], *scores: Tensor
+    ) -> tuple[Tensor, ...]:
+        ctx.save_for_backward(*felt)
+        return tuple(weights)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None, None]:
-        (mean,) = ctx.saved_tensors
-        return felt_by(mean, gradients[0]), None, None, None, None
-
-
-class _Held(torch.autograd.Function):
-    """The same of gates that are as they were written, with what closed ones let through."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, scores: Tensor, is_open: Tensor, read: Tensor, off: Tensor, mean: Tensor
-    ) -> Tensor:
-        ctx.save_for_backward(mean, off)
-        return _sum(torch.where(is_open, read, off))
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None, None]:
-        mean, off = ctx.saved_tensors
-        return felt_by(mean - off, gradients[0]), None, None, None, None
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        return None, None, *map(felt_by, ctx.saved_tensors, gradients)
 
 
 def _sum(through: Tensor) -> Tensor:
     return through[0] if len(through) == 1 else through[0].add_(through[1])
 
 
-def _open(read: Tensor, scores: Tensor, threshold: Tensor, into: Tensor) -> Tensor:
-    """What is read where scores reach the threshold, and 0 elsewhere.
+def _open(read: Tensor, scores: Tensor, level: Level) -> Tensor:
+    """What is read where scores reach the level, and 0 elsewhere; the read is written over.
 
-    A read that was drawn for this call is written over: the memory of another one would cost more
-    than all the rest.
+    The memory of another one would cost more than all the rest.
     """
     if scores.is_cuda:
-        return torch.where(scores >= threshold, read, 0)
+        return torch.where(scores >= level, read, 0)
     # a processor has one pass for it, which keeps what is above, five times as fast as `where`
-    below = float(np.nextafter(np.float32(threshold.item()), np.float32(-np.inf)))
-    return torch.ops.aten.threshold_backward.grad_input(read, scores, below, grad_input=into)
+    below = float(np.nextafter(np.float32(level), _LOWEST))
+    return torch.ops.aten.threshold_backward.grad_input(read, scores, below, grad_input=read)

@@ -97,6 +97,32 @@ def test_noise_is_drawn_in_each_call_of_training_and_never_in_evaluation():
     assert float((reads.std(dim=0) / spread).mean()) == pytest.approx(1.0, abs=0.02)
 
 
+def test_a_step_prepares_a_read_of_each_matrix_and_a_second_call_sees_another():
+    executor = SupermaskExecutor(pairs(), "cell", density=1.0, noise=0.05).train()
+    torch.manual_seed(1)
+    called = [executor.weight(MATRIX), executor.weight(MATRIX)]
+    torch.manual_seed(1)
+    executor.before_step(0, 0.0)
+    stepped = [executor.weight(MATRIX), executor.weight(MATRIX)]
+    assert torch.equal(torch.stack(called), torch.stack(stepped))
+    assert not torch.equal(*stepped)
+    push = torch.randn(7, 11, generator=torch.Generator().manual_seed(1))
+    torch.autograd.backward(stepped, [push, push])
+    plus, minus = pairs()["layer"]
+    twice = torch.stack([2 * push * plus, -2 * push * minus])
+    torch.testing.assert_close(executor.scores[0].grad, twice)
+
+
+def test_what_a_step_prepared_is_not_used_in_evaluation_or_once_cells_are_measured_anew():
+    executor = SupermaskExecutor(pairs(), "cell", density=1.0, noise=0.05, live=True)
+    still = executor.eval().weight(MATRIX)
+    executor.train().before_step(0, 0.0)
+    assert torch.equal(executor.eval().weight(MATRIX), still)
+    executor.train().before_step(1, 0.0)
+    executor.renew({"layer": Pairs(torch.full((7, 11), 3.0), torch.zeros(7, 11))})
+    assert float(executor.weight(MATRIX).detach().mean()) == pytest.approx(3.0, abs=0.5)
+
+
 def test_noise_may_be_measured_cell_by_cell():
     given_pairs = pairs()
     still = Pairs(*(torch.zeros(7, 11) for _ in range(2)))
