@@ -171,7 +171,7 @@ class SupermaskExecutor(nn.Module):
         self.train(was_training)
 
     def before_step(self, number: int, done: float) -> None:
-        """Take the next recorded read, and write masks anew where it is their turn.
+        """Write masks anew where it is their turn, and read all matrices for the step.
 
         Parameters
         ----------
