@@ -98,8 +98,15 @@ NoiseLevelOption = Annotated[
     typer.Option(
         "--noise-level",
         metavar="X",
-        help="Relative read noise of a cell while training; else the map's. 0.2 makes masks "
-        "that bear noise and stuck cells better.",
+        help="Relative read noise of a cell while training; else the map's.",
+    ),
+]
+RobustOption = Annotated[
+    bool,
+    typer.Option(
+        "--robust",
+        help="For masks that bear cells that fail later: much noise while training, and batch "
+        "norm held as the chip will have it in the last tenth of the epochs.",
     ),
 ]
 MapOption = Annotated[

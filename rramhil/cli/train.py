@@ -46,6 +46,7 @@ from rramhil.cli._training import (
     NoiseOption,
     RateOption,
     ResumeOption,
+    RobustOption,
     RunOption,
     SeedOption,
     StepsOption,
@@ -80,6 +81,7 @@ app = new_app()
         "rramhil train digits --gate pair --epochs 40 --seed 1 --json",
         "rramhil train digits --gate codebook --steps 1.25",
         "rramhil train my_task.py:task --chips 0-3 --run wide",
+        "rramhil train digits --robust",
         "rramhil train digits --resume",
         "rramhil train digits --epochs 12 --rate 0.003 --final",
         "rramhil train digits --by reset --hysteresis 0.2 --in-the-loop 10",
@@ -104,6 +106,7 @@ def train(
     allow_digital: AllowDigitalOption = False,
     noise: NoiseOption = "map",
     noise_level: NoiseLevelOption = None,
+    robust: RobustOption = False,
     map_kind: MapOption = "own",
     in_the_loop: InTheLoopOption = None,
     by: ByOption = "gate",
@@ -186,6 +189,7 @@ def train(
         device=device,
         noise=noise,  # type: ignore[arg-type]
         noise_level=noise_level,
+        robust=robust,
         map=map_kind,  # type: ignore[arg-type]
         by=by,  # type: ignore[arg-type]
         hysteresis=hysteresis,

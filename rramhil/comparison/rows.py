@@ -11,7 +11,7 @@ twice, the second time with batch norm estimated again on training data.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -35,6 +35,8 @@ from rramhil.pruning import (
     masked_weights,
     outputs_of,
     reestimate_batch_norm,
+    robust_epochs,
+    robust_noise,
     train,
 )
 from rramhil.switching import Mask, deal_steps, tile_rows
@@ -66,16 +68,13 @@ class Row:
     on: str = "own"
 
 
-ROBUST_NOISE = 0.2
-"""Relative read noise of a cell while masks are trained that are to bear faults; decision 0034."""
-
 ROWS = (
     Row("trained", "ordinary weights, trained", "trained"),
     Row("frozen", "all pairs of the chip, only the read-out trained", "frozen"),
     Row("frozen-digital", "the same, with all gains, biases and batch norm", "frozen-digital"),
     Row("pair", "G+ - G- gated pair by pair", "pair"),
     Row("cell", "each cell gated on its own", "cell"),
-    Row("robust", f"the same, trained with {ROBUST_NOISE:.0%} read noise", "robust"),
+    Row("robust", "the same, trained to bear cells that fail", "robust"),
     Row("codebook", f"cells gated in {STEPS:g} times the dense steps", "codebook"),
     Row("ternary", "digital weights -1, 0, 1, gated as cells", "flat"),
     Row("flat", "cell mask that knows no map, on the map", "flat", "map"),
@@ -148,13 +147,13 @@ def _frozen(trains_digital: bool) -> Maker:
     return make
 
 
-def _gated(kind: str, noise: float | None = None) -> Maker:
+def _gated(kind: str, noise_of: Callable[[float], float] = lambda measured: measured) -> Maker:
     def make(network: Network, replicate: Replicate, density: float, seed: int) -> WeightExecutor:
         return SupermaskExecutor(
             replicate.pairs,
             kind,  # type: ignore[arg-type]
             density=density,
-            noise=replicate.noise if noise is None else noise,
+            noise=noise_of(replicate.noise),
             seed=seed,
         )
 
@@ -184,7 +183,7 @@ TRAININGS: Mapping[str, Maker] = {
     "frozen-digital": _frozen(True),
     "pair": _gated("pair"),
     "cell": _gated("cell"),
-    "robust": _gated("cell", ROBUST_NOISE),
+    "robust": _gated("cell", robust_noise),
     "codebook": _codebook,
     "flat": _flat,
 }
@@ -218,6 +217,8 @@ def train_once(
     prepare = getattr(executor, "prepare", None)
     if prepare is not None:
         prepare(network)
+    if kind == "robust":
+        settings = replace(settings, held=robust_epochs(settings.epochs))
     outcome = train(network, executor, task, splits, settings, on_epoch=on_epoch)
     with torch.no_grad():
         weights = {each.name: executor.weight(each).cpu().clone() for each in network.matrices}

@@ -49,6 +49,9 @@ class TrainRequest:
     noise_level : float or None
         That relative figure, 0 to 1, for masks that bear more than the map's own read noise, which
         None is for.
+    robust : bool
+        For masks that bear cells that fail later: as `rramhil.pruning.robust` has it, with
+        `noise_level` in place of its noise where there is one.
     map : "own" or "flat"
         Train on the cells of the chips, or on the mean of them alone, for any chip.
     by : "gate" or "reset"
@@ -83,6 +86,7 @@ class TrainRequest:
     device: str = "cpu"
     noise: NoiseSource = "map"
     noise_level: float | None = None
+    robust: bool = False
     map: Literal["own", "flat"] = "own"
     by: Literal["gate", "reset"] = "gate"
     hysteresis: float = 0.0
@@ -159,6 +163,17 @@ class TrainRequest:
             raise UsageError(
                 f"With --noise {self.noise} each cell has a read noise of its own.",
                 "Leave --noise-level, or write --noise map or conversions.",
+            )
+        if self.robust and self.noise != "map":
+            raise UsageError(
+                "--robust draws noise of its own for each cell.",
+                f"Leave --noise {self.noise}, or --robust.",
+            )
+        if self.robust and self.gate == "pair":
+            raise UsageError(
+                "--robust is for gating by cells: noise that they bear is more than the difference "
+                "of a pair.",
+                "Write --gate cell, or leave --robust.",
             )
         economical = self.hysteresis or self.pulse_budget or self.cell_pulses
         if self.by == "gate" and economical:

@@ -27,6 +27,7 @@ from rramhil.flow.chips import KnownChip, geometry_of
 from rramhil.flow.requests import TrainRequest
 from rramhil.lab import ConductanceMap
 from rramhil.network import Network, Pairs, convert, plan, weights_of
+from rramhil.pruning import robust_noise
 from rramhil.switching import Placement
 from rramhil.tasks import Splits, Task, refuse_metrics
 
@@ -103,8 +104,9 @@ class Start:
         """Standard deviation of a read while training: relative, or in uS cell by cell."""
         if self.request.noise == "cells":
             return self.pairs(network, self.spreads_uS)
-        level = self.request.noise_level
-        return self.noise if level is None else level
+        if self.request.noise_level is not None:
+            return self.request.noise_level
+        return robust_noise(self.noise) if self.request.robust else self.noise
 
 
 def started(

@@ -10,6 +10,7 @@ Owns the supermask executor and the one trainer. Knows no board, no wire and no 
     codebook    another one, whose rows share gate patterns, for short schedules
     reading     what the two share: noise, and the first scales
     norms       batch norm measured for the masks as they are
+    robust      how masks are trained that are to bear faults
     training    epochs, seeds, the choice of the epoch; for any weight executor
     fitting     train masks for a task
     baselines   what masks are compared with
@@ -28,6 +29,7 @@ from rramhil.pruning.economy import Economy, Written
 from rramhil.pruning.fitting import FitResult, fit
 from rramhil.pruning.norms import reestimate_batch_norm
 from rramhil.pruning.records import EpochRecord, Outcome, Reread, TrainSettings
+from rramhil.pruning.robust import robust_epochs, robust_noise
 from rramhil.pruning.state import TrainState
 from rramhil.pruning.statistics import Interval, mean_interval, paired_difference
 from rramhil.pruning.supermask import SupermaskExecutor
@@ -56,6 +58,8 @@ __all__ = [
     "outputs_of",
     "paired_difference",
     "reestimate_batch_norm",
+    "robust_epochs",
+    "robust_noise",
     "steps_of_epoch",
     "train",
 ]

@@ -8,7 +8,7 @@ one mean and one variance, which a look at training data tells.
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from rramhil.network import BATCH_NORMS, Network
 from rramhil.tasks import Examples
@@ -36,8 +36,7 @@ def reestimate_batch_norm(network: Network, examples: Examples) -> None:
         Training data, of which at most 8,192 are looked at, evenly spread over all; never their
         targets.
     """
-    norms = [module for module in network.modules() if isinstance(module, BATCH_NORMS)]
-    norms = [norm for norm in norms if norm.track_running_stats]
+    norms = _norms_of(network)
     network.eval()
     if not norms:
         return
@@ -55,9 +54,24 @@ def reestimate_batch_norm(network: Network, examples: Examples) -> None:
         network.eval()
 
 
+def hold_batch_norm(network: Network) -> None:
+    """Let every batch norm of a network in training use what was measured, as a chip does.
+
+    Its gains and biases are trained all the same. Until `Network.train` is called the next time.
+    """
+    for norm in _norms_of(network):
+        norm.eval()
+
+
 def batch_of(inputs: Tensor) -> int:
     """How many of these inputs (N, ...) are looked at at once: fewer, where they are large."""
     return max(1, min(_BATCH, _NUMBERS // max(1, inputs[0].numel())))
+
+
+def _norms_of(network: Network) -> list[nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d]:
+    """Those that have something measured."""
+    norms = [module for module in network.modules() if isinstance(module, BATCH_NORMS)]
+    return [norm for norm in norms if norm.track_running_stats]
 
 
 def _batches(inputs: Tensor) -> tuple[Tensor, ...]:

@@ -30,6 +30,9 @@ class TrainSettings:
         is the last one.
     keeps_last : bool
         Keep the last epoch all the same: validation data are looked at, and choose nothing.
+    held : int
+        In so many epochs, the last ones, batch norm is held as it was measured, as a chip has it;
+        one of them is kept. 0 to one less than there are.
     """
 
     epochs: int
@@ -39,12 +42,20 @@ class TrainSettings:
     digital_rate: float = 0.01
     chooses: bool = True
     keeps_last: bool = False
+    held: int = 0
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch < 2:
             raise ValueError(f"{self.epochs} epochs of batches of {self.batch} train nothing")
         if not min(self.rate, self.digital_rate) > 0:
             raise ValueError("learning rates are above 0")
+        if not 0 <= self.held < self.epochs:
+            raise ValueError("batch norm is measured after an epoch before it is held")
+
+    @property
+    def first_kept(self) -> int:
+        """First epoch that may be the one that is kept."""
+        return self.epochs - self.held + 1 if self.held else 1
 
 
 class EpochRecord(NamedTuple):
@@ -89,7 +100,8 @@ class Outcome(NamedTuple):
     ----------
     history : tuple of EpochRecord
     best_epoch : int
-        The first one with the best validation metric, or the last one where that chooses nothing.
+        The first one with the best validation metric of those that may be kept, or the last one
+        where that chooses nothing.
     validation : float or None
     """
 

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from rramhil.errors import TrainingFailed, UsageError
 from rramhil.network import Network, Pairs, WeightExecutor
 from rramhil.pruning.economy import Written
-from rramhil.pruning.norms import reestimate_batch_norm
+from rramhil.pruning.norms import hold_batch_norm, reestimate_batch_norm
 from rramhil.pruning.records import EpochRecord, Outcome, Reread, TrainSettings
 from rramhil.pruning.state import TrainState
 from rramhil.switching import Mask
@@ -132,6 +132,8 @@ def train(
         begun = time.perf_counter()
         with _seeded(settings.seed, epoch):
             whole.train()
+            if epoch > settings.epochs - settings.held:
+                hold_batch_norm(network)
             loss = _epoch(work, examples, epoch)
         if not math.isfinite(loss):
             raise TrainingFailed(f"The loss is {loss} in epoch {epoch}.", _LOOK)
@@ -139,7 +141,7 @@ def train(
         whole.eval()
         reestimate_batch_norm(network, examples)
         score = evaluate(network, task, splits.validation) if settings.chooses else None
-        if settings.keeps_last or all(_is_better(score, record) for record in history):
+        if all(_is_better(score, record, settings) for record in history):
             best = copy.deepcopy(whole.state_dict())
         history.append(watch.record(epoch, loss, score, seconds))
         on_epoch(history[-1])
@@ -149,8 +151,7 @@ def train(
     network.freeze()
     chosen = history[0]
     for record in history[1:]:
-        is_kept = settings.keeps_last or _is_better(record.validation, chosen)
-        chosen = record if is_kept else chosen
+        chosen = record if _is_better(record.validation, chosen, settings) else chosen
     return Outcome(tuple(history), chosen.epoch, chosen.validation)
 
 
@@ -250,9 +251,11 @@ class _Watch:
         return None if written is None else written.changes
 
 
-def _is_better(score: float | None, than: EpochRecord) -> bool:
+def _is_better(score: float | None, than: EpochRecord, settings: TrainSettings) -> bool:
     """Whether a later epoch is to be kept rather than an earlier one."""
-    return score is None or than.validation is None or score > than.validation
+    if settings.keeps_last or score is None or than.validation is None:
+        return True
+    return than.epoch < settings.first_kept or score > than.validation
 
 
 def _continue(start: TrainState, whole: nn.Module, optimiser: torch.optim.Optimizer) -> None:

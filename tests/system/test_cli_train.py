@@ -29,7 +29,7 @@ TRAIN_KEYS = {
     "epoch_s",
     "chip_share",
 }
-NOISE_SETTINGS = ("noise_source", "noise_level")
+NOISE_SETTINGS = ("noise_source", "noise_level", "robust")
 MY_TASK = """
 from dataclasses import replace
 
@@ -77,15 +77,20 @@ def test_digits_are_learnt_and_kept(cli: Cli) -> None:
 
 
 def test_a_run_says_what_noise_it_was_trained_with(cli: Cli) -> None:
-    own, more, reads = (
+    own, more, robust, reads = (
         Run.load(Path(cli("train", "digits", "--epochs", "1", *options, "--json").json["run"]))
-        for options in ((), ("--noise-level", "0.15"), ("--noise", "reads"))
+        for options in ((), ("--noise-level", "0.15"), ("--robust",), ("--noise", "reads"))
     )
-    assert more.config.noise == own.config.noise == reads.config.noise  # the map's
-    told = [each.config.settings[name] for each in (own, more) for name in NOISE_SETTINGS]
-    assert told == ["map", None, "map", 0.15]
-    assert reads.config.settings["noise_source"] == "reads"
-    assert len({own.masks.id, more.masks.id, reads.masks.id}) == 3
+    runs = (own, more, robust, reads)
+    assert len({each.config.noise for each in runs}) == 1  # the map's
+    told = [[each.config.settings[name] for name in NOISE_SETTINGS] for each in runs]
+    assert told == [
+        ["map", None, False],
+        ["map", 0.15, False],
+        ["map", None, True],
+        ["reads", None, False],
+    ]
+    assert len({each.masks.id for each in runs}) == 4
 
     both = ("--noise", "reads", "--noise-level", "0.15")
     assert (

@@ -23,11 +23,11 @@ from rramhil.comparison import (  # noqa: E402
 )
 from rramhil.comparison.conditions import Condition, OFF_uS, under  # noqa: E402
 from rramhil.comparison.kept import load_trained  # noqa: E402
-from rramhil.comparison.rows import ROBUST_NOISE, of_units, train_once  # noqa: E402
+from rramhil.comparison.rows import of_units, train_once  # noqa: E402
 from rramhil.errors import RunError, UsageError  # noqa: E402
 from rramhil.flow import STEPS, new_network  # noqa: E402
 from rramhil.network import Pairs, plan  # noqa: E402
-from rramhil.pruning import EpochRecord, TrainSettings  # noqa: E402
+from rramhil.pruning import EpochRecord, TrainSettings, robust_epochs, robust_noise  # noqa: E402
 from rramhil.tasks import Examples, Splits, Task, final_splits, load  # noqa: E402
 from rramhil.tasks.unet import UNet  # noqa: E402
 from tests.support.networks import MACRO  # noqa: E402
@@ -186,21 +186,26 @@ def test_codebooks_keep_to_their_budget_of_steps(tmp_path: Path):
     assert np.mean(rows["codebook"].validation) > 0.3  # 18 steps of training
 
 
-def test_robust_masks_are_those_of_cells_that_read_noisier_than_they_do():
+def test_robust_masks_see_noisier_cells_and_batch_norm_as_measured():
     (measured,) = replicates(1)
 
-    def gates(kind: str, noise: float) -> list[bytes]:
+    def gates(kind: str, noise: float, held: int = 0) -> list[bytes]:
         trained = train_once(
             kind,
             new_network(DIGITS, SPLITS),
             DIGITS,
             SPLITS,
             replace(measured, noise=noise),
-            TrainSettings(2, batch=64),
+            TrainSettings(2, batch=64, held=held),
         )
         return [mask.plus.tobytes() + mask.minus.tobytes() for mask in trained.masks.values()]
 
-    assert gates("robust", 0.02) == gates("cell", ROBUST_NOISE) != gates("cell", 0.02)
+    noise, held = robust_noise(0.02), robust_epochs(2)
+    assert noise > 0.02
+    assert gates("robust", 0.02) == gates("cell", noise, held)
+    assert len({*map(b"".join, (gates("cell", noise), gates("robust", 0.02)))}) == 2
+    assert robust_noise(0.3) == 0.3  # never less than there is
+    assert [robust_epochs(epochs) for epochs in (1, 2, 6, 20, 80)] == [0, 1, 1, 2, 8]
 
 
 def test_a_comparison_of_before_placements_were_kept_takes_codebooks_too(tmp_path: Path):

@@ -71,3 +71,13 @@ def test_a_flat_map_is_not_written_by_pulses() -> None:
     with pytest.raises(UsageError, match="flat map") as told:
         TrainRequest("digits", map="flat", by="reset")
     assert "--map own" in told.value.next_step
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [({"gate": "pair"}, "gating by cells"), ({"noise": "reads"}, "noise of its own")],
+)
+def test_robust_masks_are_refused_where_they_are_none(more: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError, match=said) as told:
+        TrainRequest("digits", robust=True, **more)
+    assert "--robust" in told.value.next_step

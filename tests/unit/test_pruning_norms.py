@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import replace
 
 import pytest
 
@@ -14,6 +13,7 @@ from torch import nn  # noqa: E402
 from rramhil.network import Network, convert  # noqa: E402
 from rramhil.pruning import (  # noqa: E402
     FixedWeights,
+    Outcome,
     SupermaskExecutor,
     TrainSettings,
     reestimate_batch_norm,
@@ -27,6 +27,12 @@ STATISTICS = {"running_mean", "running_var", "num_batches_tracked"}
 
 def norm_of(made: Network) -> nn.BatchNorm1d:
     return next(each for each in made.modules() if isinstance(each, nn.BatchNorm1d))
+
+
+def train_cells(made: Network, settings: TrainSettings) -> Outcome:
+    executor = SupermaskExecutor(drawn_pairs(made, 1), "cell", noise=0.1)
+    executor.prepare(made)
+    return train(made, executor, DIGITS, few_digits(), settings)
 
 
 def test_batch_norm_is_estimated_for_the_weights_in_use():
@@ -73,9 +79,7 @@ def test_examples_are_looked_at_evenly_over_all():
 def test_what_the_trainer_validates_and_keeps_is_measured_for_the_masks_of_the_epoch():
     splits = few_digits()
     made = digits_network()
-    executor = SupermaskExecutor(drawn_pairs(made, 1), "cell", noise=0.1)
-    executor.prepare(made)
-    outcome = train(made, executor, replace(DIGITS, epochs=3), splits, TrainSettings(3))
+    outcome = train_cells(made, TrainSettings(3))
     before = copy.deepcopy(made.state_dict())
     reestimate_batch_norm(made, splits.train)
     for name, value in made.state_dict().items():
@@ -83,3 +87,31 @@ def test_what_the_trainer_validates_and_keeps_is_measured_for_the_masks_of_the_e
     assert outcome.validation == DIGITS.metric(
         made(splits.validation.inputs), splits.validation.targets
     )
+
+
+def test_in_the_last_epochs_batch_norm_is_held_as_measured_and_its_gains_are_trained():
+    made = digits_network()
+    seen: list[dict[str, torch.Tensor]] = []
+
+    def look(module: nn.Module, inputs: tuple[torch.Tensor]) -> None:
+        if made.training:
+            seen.append(copy.deepcopy(module.state_dict()))
+
+    norm_of(made).register_forward_pre_hook(look)
+    train_cells(made, TrainSettings(4, held=2))
+    half = len(seen) // 2
+    for name in ("running_mean", "running_var"):
+        values = [tuple(step[name].flatten().tolist()) for step in seen]
+        assert len(set(values[:half])) == half
+        assert len(set(values[half:])) == 2  # one for each epoch
+    gains = [tuple(step["weight"].tolist()) for step in seen]
+    assert len(set(gains)) == len(gains)
+
+
+def test_the_epoch_that_is_kept_is_one_with_batch_norm_held():
+    outcome = train_cells(digits_network(), TrainSettings(8, held=2, rate=1.0))
+    scores = [record.validation or 0.0 for record in outcome.history]
+    assert outcome.validation == max(scores[6:]) < max(scores)
+    assert outcome.best_epoch == 1 + scores.index(max(scores[6:]), 6)
+    with pytest.raises(ValueError, match="measured after an epoch"):
+        TrainSettings(2, held=2)
