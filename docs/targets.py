@@ -47,7 +47,7 @@ TARGETS = (
         "-0.5 or more",
         lambda: measured.less("fashion-mnist", "cell", "trained"),
         -0.5,
-        form="+.2f",
+        form="+z.2f",
     ),
     Target(
         "FashionMNIST, pair, %",
@@ -60,7 +60,7 @@ TARGETS = (
         "13 or more",
         lambda: measured.less("fashion-mnist", "cell", "frozen"),
         13.0,
-        form="+.2f",
+        form="+z.2f",
     ),
     Target(
         "spoken digits, the paper's features, cell, %",
@@ -73,7 +73,7 @@ TARGETS = (
         "above -2",
         lambda: measured.least("spoken-digits-official", "cell"),
         -2.0,
-        form="+.2f",
+        form="+z.2f",
     ),
     Target(
         "retina, cell, ROC AUC of whole frames",
@@ -95,7 +95,7 @@ TARGETS = (
             f"{low} or more",
             lambda row=row, which=which: measured.change("fashion-mnist", row, *which),
             low,
-            form="+.2f",
+            form="+z.2f",
         )
         for row in ("cell", "robust")
         for condition, low, which in (
@@ -111,7 +111,7 @@ TARGETS = (
             lambda task=task: measured.on_chip_less_map(task),
             -0.5,
             0.5,
-            "+.2f",
+            "+z.2f",
         )
         for name, task in (
             ("digits", "digits"),
@@ -140,7 +140,7 @@ TARGETS = (
                 "-0.5 or more",
                 lambda task=task: measured.by_hysteresis(task, measured.lost),
                 -0.5,
-                form="+.2f",
+                form="+z.2f",
             ),
         )
     ),
@@ -155,6 +155,6 @@ TARGETS = (
         "-2.0 or more",
         lambda: measured.less("fashion-mnist", "codebook", "cell", "codebook"),
         -2.0,
-        form="+.2f",
+        form="+z.2f",
     ),
 )

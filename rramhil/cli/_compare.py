@@ -224,7 +224,8 @@ def print_comparison(facts: dict[str, Any]) -> None:
         ("task", f"{facts['task']}, {facts['metric']} of {facts['units']:,} test samples"),
         (
             "budget of a row",
-            f"{facts['epochs']} epochs, {_counted(facts['settings_tried'])} tried "
+            f"{_counted(facts['epochs'], 'epoch')}, "
+            f"{_counted(facts['settings_tried'], 'setting')} tried "
             f"(learning rate {rates}), chosen on validation data",
         ),
         *(
@@ -305,7 +306,7 @@ def _print_conditions(conditions: list[dict[str, Any]], scale: float) -> None:
 
 def _points(difference: dict[str, float], scale: float) -> str:
     value, low, high = (scale * difference[key] for key in ("value", "low", "high"))
-    return f"{value:+.2f} ({low:+.2f} to {high:+.2f})"
+    return f"{value:+z.2f} ({low:+z.2f} to {high:+z.2f})"
 
 
 def _found(
@@ -396,5 +397,5 @@ def _checked(name: str) -> str:
     return name
 
 
-def _counted(settings: int) -> str:
-    return f"{settings} setting" if settings == 1 else f"{settings} settings"
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

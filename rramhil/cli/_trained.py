@@ -37,6 +37,7 @@ def run_facts(trained: TrainedRun, training: Training) -> dict[str, Any]:
     facts = {
         "task": run.config.task,
         "gate": run.config.gate,
+        "robust": request.robust,
         "epochs": run.config.epochs,
         "best_epoch": result.best_epoch,
         "resumed_after": training.epochs_done,
@@ -78,7 +79,11 @@ def print_run(facts: dict[str, Any]) -> None:
     if len(facts["maps"]) > _MAPS_TOLD:
         maps = f"of chips {listed(int(chip) for chip in facts['maps'])}"
     print_facts(
-        ("task", f"{facts['task']}, {facts['gate']} gating, {facts['density']:.1%} of the cells"),
+        (
+            "task",
+            f"{facts['task']}, {'robust ' * facts['robust']}{facts['gate']} gating, "
+            f"{facts['density']:.1%} of the cells",
+        ),
         (
             facts["metric"],
             f"{metric(facts['test'])} test, {_validation(facts)}after epoch "

@@ -98,15 +98,15 @@ NoiseLevelOption = Annotated[
     typer.Option(
         "--noise-level",
         metavar="X",
-        help="Relative read noise of a cell while training; else the map's.",
+        help="Relative read noise of a cell while training; else the map's, or as --robust has it.",
     ),
 ]
 RobustOption = Annotated[
     bool,
     typer.Option(
         "--robust",
-        help="For masks that bear cells that fail later: much noise while training, and batch "
-        "norm held as the chip will have it in the last tenth of the epochs.",
+        help="For masks of cells that bear cells failing later: 20% read noise while training, and "
+        "batch norm held as the chip will have it in the last tenth of the epochs.",
     ),
 ]
 MapOption = Annotated[
@@ -166,7 +166,7 @@ TensorBoardOption = Annotated[
     ),
 ]
 
-_FIELD_OF = {"free_density": "density"}
+_FIELD_OF = {"free_density": "density", "map_kind": "map"}
 
 
 def refuse_contradictions(

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from rramhil.comparison.conditions import Condition
-from rramhil.comparison.rows import COMPARATOR, ROWS, Row
+from rramhil.comparison.rows import COMPARATOR, ROWS, VERSION, Row
 from rramhil.errors import UsageError
 from rramhil.flow import check_choices, check_numbers
 
@@ -94,7 +94,7 @@ class CompareRequest:
         said = asdict(self)
         for name in ("rows", "device", "conditions", "final"):
             del said[name]
-        return said | {"rates": list(self.rates)}
+        return said | {"rates": list(self.rates), "version": VERSION}
 
 
 class Step(NamedTuple):

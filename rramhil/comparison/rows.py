@@ -32,10 +32,10 @@ from rramhil.pruning import (
     TrainSettings,
     finite,
     flat_pairs,
+    held_epochs,
     masked_weights,
     outputs_of,
     reestimate_batch_norm,
-    robust_epochs,
     robust_noise,
     train,
 )
@@ -71,10 +71,10 @@ class Row:
 ROWS = (
     Row("trained", "ordinary weights, trained", "trained"),
     Row("frozen", "all pairs of the chip, only the read-out trained", "frozen"),
-    Row("frozen-digital", "the same, with all gains, biases and batch norm", "frozen-digital"),
+    Row("frozen-digital", "frozen, but for gains, biases and batch norm", "frozen-digital"),
     Row("pair", "G+ - G- gated pair by pair", "pair"),
     Row("cell", "each cell gated on its own", "cell"),
-    Row("robust", "the same, trained to bear cells that fail", "robust"),
+    Row("robust", "as cell, trained to bear cells that fail", "robust"),
     Row("codebook", f"cells gated in {STEPS:g} times the dense steps", "codebook"),
     Row("ternary", "digital weights -1, 0, 1, gated as cells", "flat"),
     Row("flat", "cell mask that knows no map, on the map", "flat", "map"),
@@ -177,16 +177,25 @@ def _flat(network: Network, replicate: Replicate, density: float, seed: int) -> 
     return SupermaskExecutor(flat_pairs(replicate.pairs), "cell", density=density, seed=seed)
 
 
-TRAININGS: Mapping[str, Maker] = {
-    "trained": _trained,
-    "frozen": _frozen(False),
-    "frozen-digital": _frozen(True),
-    "pair": _gated("pair"),
-    "cell": _gated("cell"),
-    "robust": _gated("cell", robust_noise),
-    "codebook": _codebook,
-    "flat": _flat,
+class Training(NamedTuple):
+    """How a kind of weights is trained: its executor, and epochs with batch norm held."""
+
+    make: Maker
+    held: Callable[[int], int] = lambda epochs: 0
+
+
+TRAININGS: Mapping[str, Training] = {
+    "trained": Training(_trained),
+    "frozen": Training(_frozen(False)),
+    "frozen-digital": Training(_frozen(True)),
+    "pair": Training(_gated("pair")),
+    "cell": Training(_gated("cell")),
+    "robust": Training(_gated("cell", robust_noise), held_epochs),
+    "codebook": Training(_codebook),
+    "flat": Training(_flat),
 }
+VERSION = 2
+"""Of the trainings: what others have trained is not theirs, and not taken for it."""
 
 
 def train_once(
@@ -211,14 +220,14 @@ def train_once(
     density : float
         Share of gates that are open, of kinds that have gates.
     """
-    executor = TRAININGS[kind](network, replicate, density, settings.seed)
+    training = TRAININGS[kind]
+    executor = training.make(network, replicate, density, settings.seed)
     if isinstance(executor, torch.nn.Module):
         executor.to(next(network.parameters()).device)
     prepare = getattr(executor, "prepare", None)
     if prepare is not None:
         prepare(network)
-    if kind == "robust":
-        settings = replace(settings, held=robust_epochs(settings.epochs))
+    settings = replace(settings, held=training.held(settings.epochs))
     outcome = train(network, executor, task, splits, settings, on_epoch=on_epoch)
     with torch.no_grad():
         weights = {each.name: executor.weight(each).cpu().clone() for each in network.matrices}

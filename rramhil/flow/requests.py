@@ -166,14 +166,14 @@ class TrainRequest:
             )
         if self.robust and self.noise != "map":
             raise UsageError(
-                "--robust draws noise of its own for each cell.",
-                f"Leave --noise {self.noise}, or --robust.",
+                f"--robust draws noise of its own, and --noise {self.noise} says otherwise.",
+                f"Leave out --noise {self.noise} or --robust.",
             )
         if self.robust and self.gate == "pair":
             raise UsageError(
-                "--robust is for gating by cells: noise that they bear is more than the difference "
-                "of a pair.",
-                "Write --gate cell, or leave --robust.",
+                "--robust is for masks of cells: the noise that it trains with is larger than the "
+                "difference of a pair.",
+                "Write --gate cell, or leave out --robust.",
             )
         economical = self.hysteresis or self.pulse_budget or self.cell_pulses
         if self.by == "gate" and economical:

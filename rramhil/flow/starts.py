@@ -104,6 +104,13 @@ class Start:
         """Standard deviation of a read while training: relative, or in uS cell by cell."""
         if self.request.noise == "cells":
             return self.pairs(network, self.spreads_uS)
+        return self.noise if self.drawn_noise is None else self.drawn_noise
+
+    @property
+    def drawn_noise(self) -> float | None:
+        """Relative noise that is drawn while training; None where each cell has its own."""
+        if self.request.noise in ("cells", "reads"):
+            return None
         if self.request.noise_level is not None:
             return self.request.noise_level
         return robust_noise(self.noise) if self.request.robust else self.noise

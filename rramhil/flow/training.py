@@ -24,7 +24,7 @@ from rramhil.flow.resetting import ResetPruned
 from rramhil.flow.starts import Start, new_network, started
 from rramhil.inference import OnMap, cells_of, choose_ranges, converter_of, recorded_codes
 from rramhil.network import Network, Run, RunConfig, Share
-from rramhil.pruning import EpochRecord, FitResult, TrainSettings, TrainState, fit, robust_epochs
+from rramhil.pruning import EpochRecord, FitResult, TrainSettings, TrainState, fit, held_epochs
 from rramhil.switching import Mask, MaskSet, Placement, deal_steps, tile_rows
 from rramhil.tasks import Splits, Task
 
@@ -123,7 +123,7 @@ def continue_run(
         chooses=not request.final,
         # its masks are in the cells: to go back to those of an earlier epoch would take more pulses
         keeps_last=request.is_pulsed and request.has_budget,
-        held=robust_epochs(start.epochs) if request.robust else 0,
+        held=held_epochs(start.epochs) if request.robust else 0,
     )
     if request.in_the_loop is not None and bench is None:
         raise UsageError("A training in the loop needs its board.")
@@ -213,11 +213,13 @@ def _run(
         settings={
             "batch": settings.batch,
             "digital_rate": settings.digital_rate,
+            "held": settings.held,
             "threads": start.threads,
             "torch": torch.__version__,
             "task_digest": start.digest,
             # `noise` of a run is how much there is, that of a request where it is taken from
             "noise_source": request.noise,
+            "noise_drawn": start.drawn_noise,
             **{
                 name: value
                 for name, value in request.as_dict().items()

@@ -164,7 +164,8 @@ def convert(
     ------
     ModelRefused
         If a module with weights has no matrix, the model cannot be run on the example, reads the
-        weights of a layer instead of calling it, or does not call it in training and evaluation.
+        weights of a layer instead of calling it, or does not call it in training and evaluation;
+        or its batch norm remembers nothing.
     ValueError
         If `bits` is not 1 to 8.
     """
@@ -177,6 +178,7 @@ def convert(
             f"The model has weights that cannot be on the chip: {_listed(refused)}.",
             "Replace them, or allow them to stay digital (--allow-digital).",
         )
+    _refuse_forgetful(whole["model"])
     route = Route()
     first_weights: dict[str, Tensor] = {}
     _replace(whole, bits, route, first_weights)
@@ -229,6 +231,16 @@ def _refused(model: nn.Module) -> Iterator[tuple[str, str, str]]:
             reason = "no layer that a matrix stands for"
         if reason:
             yield name, kind.__name__, reason
+
+
+def _refuse_forgetful(model: nn.Module) -> None:
+    for name, module in model.named_modules():
+        if isinstance(module, BATCH_NORMS) and not module.track_running_stats:
+            raise ModelRefused(
+                f"{name} of the model, a {type(module).__name__}, has track_running_stats=False: "
+                "what it gives for a sample depends on the others.",
+                "Leave that out: then it uses what training data show.",
+            )
 
 
 def _not_supported(layer: nn.Module) -> str:

@@ -92,7 +92,7 @@ def _to_training(model: nn.Module) -> None:
     """Set training mode; not of batch norm, since a single sample has no variance."""
     model.train()
     for module in model.modules():
-        if isinstance(module, BATCH_NORMS) and module.track_running_stats:
+        if isinstance(module, BATCH_NORMS):
             module.eval()
 
 

@@ -29,7 +29,7 @@ from rramhil.pruning.economy import Economy, Written
 from rramhil.pruning.fitting import FitResult, fit
 from rramhil.pruning.norms import reestimate_batch_norm
 from rramhil.pruning.records import EpochRecord, Outcome, Reread, TrainSettings
-from rramhil.pruning.robust import robust_epochs, robust_noise
+from rramhil.pruning.robust import held_epochs, robust_noise
 from rramhil.pruning.state import TrainState
 from rramhil.pruning.statistics import Interval, mean_interval, paired_difference
 from rramhil.pruning.supermask import SupermaskExecutor
@@ -53,12 +53,12 @@ __all__ = [
     "finite",
     "fit",
     "flat_pairs",
+    "held_epochs",
     "masked_weights",
     "mean_interval",
     "outputs_of",
     "paired_difference",
     "reestimate_batch_norm",
-    "robust_epochs",
     "robust_noise",
     "steps_of_epoch",
     "train",

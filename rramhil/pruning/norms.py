@@ -69,9 +69,7 @@ def batch_of(inputs: Tensor) -> int:
 
 
 def _norms_of(network: Network) -> list[nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d]:
-    """Those that have something measured."""
-    norms = [module for module in network.modules() if isinstance(module, BATCH_NORMS)]
-    return [norm for norm in norms if norm.track_running_stats]
+    return [module for module in network.modules() if isinstance(module, BATCH_NORMS)]
 
 
 def _batches(inputs: Tensor) -> tuple[Tensor, ...]:

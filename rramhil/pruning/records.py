@@ -31,8 +31,8 @@ class TrainSettings:
     keeps_last : bool
         Keep the last epoch all the same: validation data are looked at, and choose nothing.
     held : int
-        In so many epochs, the last ones, batch norm is held as it was measured, as a chip has it;
-        one of them is kept. 0 to one less than there are.
+        Epochs at the end in which batch norm is held as it was measured, as a chip has it; one of
+        them is kept. At least 0, and fewer than `epochs`.
     """
 
     epochs: int
@@ -50,7 +50,7 @@ class TrainSettings:
         if not min(self.rate, self.digital_rate) > 0:
             raise ValueError("learning rates are above 0")
         if not 0 <= self.held < self.epochs:
-            raise ValueError("batch norm is measured after an epoch before it is held")
+            raise ValueError(f"batch norm cannot be held in {self.held} of {self.epochs} epochs")
 
     @property
     def first_kept(self) -> int:

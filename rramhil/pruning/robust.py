@@ -8,7 +8,7 @@ that failed cells cause; in training batch norm takes those away, batch by batch
 from __future__ import annotations
 
 _NOISE = 0.2
-_SHARE_HELD = 0.1
+_HELD_OF = 10
 
 
 def robust_noise(measured: float) -> float:
@@ -16,6 +16,6 @@ def robust_noise(measured: float) -> float:
     return max(measured, _NOISE)
 
 
-def robust_epochs(epochs: int) -> int:
-    """How many epochs, of so many, batch norm is held in: a tenth, at least one, not all."""
-    return min(epochs - 1, max(1, round(_SHARE_HELD * epochs)))
+def held_epochs(epochs: int) -> int:
+    """Epochs, of so many, with batch norm held: a tenth, rounded up, but not all of them."""
+    return min(epochs - 1, -(-epochs // _HELD_OF))

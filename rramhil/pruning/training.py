@@ -13,7 +13,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -132,7 +132,7 @@ def train(
         begun = time.perf_counter()
         with _seeded(settings.seed, epoch):
             whole.train()
-            if epoch > settings.epochs - settings.held:
+            if settings.held and epoch >= settings.first_kept:
                 hold_batch_norm(network)
             loss = _epoch(work, examples, epoch)
         if not math.isfinite(loss):
@@ -141,17 +141,15 @@ def train(
         whole.eval()
         reestimate_batch_norm(network, examples)
         score = evaluate(network, task, splits.validation) if settings.chooses else None
-        if all(_is_better(score, record, settings) for record in history):
-            best = copy.deepcopy(whole.state_dict())
         history.append(watch.record(epoch, loss, score, seconds))
+        if epoch >= settings.first_kept and _chosen(history, settings) is history[-1]:
+            best = copy.deepcopy(whole.state_dict())
         on_epoch(history[-1])
         on_state(TrainState.of(tuple(history), whole, best, optimiser))
     whole.load_state_dict(dict(best))
     whole.eval()
     network.freeze()
-    chosen = history[0]
-    for record in history[1:]:
-        chosen = record if _is_better(record.validation, chosen, settings) else chosen
+    chosen = _chosen(history, settings)
     return Outcome(tuple(history), chosen.epoch, chosen.validation)
 
 
@@ -251,11 +249,12 @@ class _Watch:
         return None if written is None else written.changes
 
 
-def _is_better(score: float | None, than: EpochRecord, settings: TrainSettings) -> bool:
-    """Whether a later epoch is to be kept rather than an earlier one."""
-    if settings.keeps_last or score is None or than.validation is None:
-        return True
-    return than.epoch < settings.first_kept or score > than.validation
+def _chosen(history: Sequence[EpochRecord], settings: TrainSettings) -> EpochRecord:
+    """The epoch that is kept of those that are over; the first that may be kept is among them."""
+    may_be_kept = history[settings.first_kept - 1 :]
+    if settings.keeps_last or not settings.chooses:
+        return may_be_kept[-1]
+    return max(may_be_kept, key=lambda record: record.validation or 0.0)
 
 
 def _continue(start: TrainState, whole: nn.Module, optimiser: torch.optim.Optimizer) -> None:

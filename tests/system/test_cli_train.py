@@ -29,7 +29,7 @@ TRAIN_KEYS = {
     "epoch_s",
     "chip_share",
 }
-NOISE_SETTINGS = ("noise_source", "noise_level", "robust")
+NOISE_SETTINGS = ("noise_source", "noise_level", "noise_drawn")
 MY_TASK = """
 from dataclasses import replace
 
@@ -77,25 +77,39 @@ def test_digits_are_learnt_and_kept(cli: Cli) -> None:
 
 
 def test_a_run_says_what_noise_it_was_trained_with(cli: Cli) -> None:
-    own, more, robust, reads = (
+    own, more, reads = (
         Run.load(Path(cli("train", "digits", "--epochs", "1", *options, "--json").json["run"]))
-        for options in ((), ("--noise-level", "0.15"), ("--robust",), ("--noise", "reads"))
+        for options in ((), ("--noise-level", "0.15"), ("--noise", "reads"))
     )
-    runs = (own, more, robust, reads)
+    runs = (own, more, reads)
     assert len({each.config.noise for each in runs}) == 1  # the map's
     told = [[each.config.settings[name] for name in NOISE_SETTINGS] for each in runs]
     assert told == [
-        ["map", None, False],
-        ["map", 0.15, False],
-        ["map", None, True],
-        ["reads", None, False],
+        ["map", None, own.config.noise],
+        ["map", 0.15, 0.15],
+        ["reads", None, None],
     ]
-    assert len({each.masks.id for each in runs}) == 4
+    assert len({each.masks.id for each in runs}) == 3
 
     both = ("--noise", "reads", "--noise-level", "0.15")
     assert (
         "each cell has a read noise of its own" in cli("train", "digits", *both, code=2).sentences
     )
+
+
+def test_robust_masks_are_trained_with_noise_and_with_batch_norm_held(cli: Cli) -> None:
+    noisy, robust = (
+        cli("train", "digits", "--epochs", "2", *options, "--json").json
+        for options in (("--noise-level", "0.2"), ("--robust",))
+    )
+    assert (noisy["robust"], robust["robust"]) == (False, True)
+    assert robust["best_epoch"] == 2  # the one with batch norm held
+    # nothing differs in the first epoch, and only what batch norm does in the second
+    assert noisy["history"][0]["loss"] == robust["history"][0]["loss"]
+    assert noisy["masks_id"] != robust["masks_id"]
+    settings = Run.load(Path(robust["run"])).config.settings
+    assert (settings["noise_drawn"], settings["held"]) == (0.2, 1)
+    assert "robust cell gating" in cli("train", "digits", "--epochs", "1", "--robust").stdout
 
 
 def test_gains_are_kept_and_measured_again_where_their_file_is_damaged(cli: Cli) -> None:

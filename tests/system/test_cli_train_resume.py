@@ -134,6 +134,7 @@ def test_an_interrupted_training_says_how_to_go_on_and_what_contradicts_it(cli: 
         ("--gate", "pair"): "which has gate cell",
         ("--epochs", "7"): "which has epochs 5",
         ("--free-density",): "which has density 0.5",
+        ("--map", "flat"): "which has map own",
         ("--run", "other"): "has its name",
     }.items():
         words = ("train", "slow.py:task", "--resume", *option)

@@ -27,7 +27,7 @@ from rramhil.comparison.rows import of_units, train_once  # noqa: E402
 from rramhil.errors import RunError, UsageError  # noqa: E402
 from rramhil.flow import STEPS, new_network  # noqa: E402
 from rramhil.network import Pairs, plan  # noqa: E402
-from rramhil.pruning import EpochRecord, TrainSettings, robust_epochs, robust_noise  # noqa: E402
+from rramhil.pruning import EpochRecord, TrainSettings, held_epochs, robust_noise  # noqa: E402
 from rramhil.tasks import Examples, Splits, Task, final_splits, load  # noqa: E402
 from rramhil.tasks.unet import UNet  # noqa: E402
 from tests.support.networks import MACRO  # noqa: E402
@@ -189,23 +189,22 @@ def test_codebooks_keep_to_their_budget_of_steps(tmp_path: Path):
 def test_robust_masks_see_noisier_cells_and_batch_norm_as_measured():
     (measured,) = replicates(1)
 
-    def gates(kind: str, noise: float, held: int = 0) -> list[bytes]:
+    def gates(kind: str, noise: float, epochs: int) -> list[bytes]:
         trained = train_once(
             kind,
             new_network(DIGITS, SPLITS),
             DIGITS,
             SPLITS,
             replace(measured, noise=noise),
-            TrainSettings(2, batch=64, held=held),
+            TrainSettings(epochs, batch=64),
         )
         return [mask.plus.tobytes() + mask.minus.tobytes() for mask in trained.masks.values()]
 
-    noise, held = robust_noise(0.02), robust_epochs(2)
-    assert noise > 0.02
-    assert gates("robust", 0.02) == gates("cell", noise, held)
-    assert len({*map(b"".join, (gates("cell", noise), gates("robust", 0.02)))}) == 2
+    noisy = robust_noise(0.02)
+    assert gates("robust", 0.02, 1) == gates("cell", noisy, 1) != gates("cell", 0.02, 1)
+    assert gates("robust", 0.02, 2) != gates("cell", noisy, 2)  # batch norm is held in the second
     assert robust_noise(0.3) == 0.3  # never less than there is
-    assert [robust_epochs(epochs) for epochs in (1, 2, 6, 20, 80)] == [0, 1, 1, 2, 8]
+    assert [held_epochs(epochs) for epochs in (1, 2, 6, 11, 20, 80)] == [0, 1, 1, 2, 2, 8]
 
 
 def test_a_comparison_of_before_placements_were_kept_takes_codebooks_too(tmp_path: Path):
@@ -238,7 +237,7 @@ def test_a_folder_that_was_begun_with_another_task_is_refused(tmp_path: Path):
 
 
 def test_what_a_folder_is_told_apart_by_stays_the_same():
-    # folders that were begun are gone on with by later versions
+    # folders are gone on with by later versions whose trainings are the same
     assert REQUEST.identity == {
         "which": "digits",
         "epochs": 1,
@@ -248,6 +247,7 @@ def test_what_a_folder_is_told_apart_by_stays_the_same():
         "replicates": 2,
         "overlay": False,
         "allow_digital": False,
+        "version": 2,
     }
 
 

@@ -75,7 +75,10 @@ def test_a_flat_map_is_not_written_by_pulses() -> None:
 
 @pytest.mark.parametrize(
     ("more", "said"),
-    [({"gate": "pair"}, "gating by cells"), ({"noise": "reads"}, "noise of its own")],
+    [
+        ({"gate": "pair"}, "masks of cells"),
+        *(({"noise": kind}, f"--noise {kind}") for kind in ("cells", "reads", "conversions")),
+    ],
 )
 def test_robust_masks_are_refused_where_they_are_none(more: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError, match=said) as told:

@@ -113,5 +113,5 @@ def test_the_epoch_that_is_kept_is_one_with_batch_norm_held():
     scores = [record.validation or 0.0 for record in outcome.history]
     assert outcome.validation == max(scores[6:]) < max(scores)
     assert outcome.best_epoch == 1 + scores.index(max(scores[6:]), 6)
-    with pytest.raises(ValueError, match="measured after an epoch"):
+    with pytest.raises(ValueError, match="held in 2 of 2"):
         TrainSettings(2, held=2)

@@ -92,7 +92,7 @@ def once(
             task,
             splits,
             pairs,
-            settings=TrainSettings(4, seed=3),
+            settings=TrainSettings(4, seed=3, held=more.pop("held", 0)),
             noise=0.02,
             start=None if start is None else TrainState.from_bytes(start),
             on_state=on_state,
@@ -125,8 +125,20 @@ def plain(history: tuple[EpochRecord, ...]) -> list[EpochRecord]:
         {"economy": Economy(hysteresis=0.3, begin=0.6, run_pulses=20_000, every=2, off_uS=1.0)},
         {"economy": Economy(every=3, off_uS=1.0), "reread": True},
         {"gate": "codebook"},
+        {"held": 1},
+        {"held": 3},
     ],
-    ids=["gates", "pairs", "reads", "conversions", "pulses", "pulses-in-the-loop", "codebook"],
+    ids=[
+        "gates",
+        "pairs",
+        "reads",
+        "conversions",
+        "pulses",
+        "pulses-in-the-loop",
+        "codebook",
+        "before-batch-norm-is-held",
+        "while-batch-norm-is-held",
+    ],
 )
 def test_a_training_that_goes_on_ends_as_one_that_was_not_interrupted(
     digits: tuple[Task, Splits], how: dict[str, Any]
