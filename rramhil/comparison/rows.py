@@ -195,7 +195,7 @@ TRAININGS: Mapping[str, Training] = {
     "flat": Training(_flat),
 }
 VERSION = 2
-"""Of the trainings: what others have trained is not theirs, and not taken for it."""
+"""Of how they are trained: a comparison that another version began is not gone on with."""
 
 
 def train_once(
