@@ -17,7 +17,7 @@ program: $(BASE) ## program chip 0 (the simulated board, unless RRAMHIL_BOARD na
 	$(RUN)/rramhil program --chip 0
 
 test: $(ALL) lint ## everything that CI checks
-	OMP_WAIT_POLICY=passive $(RUN)/python -m pytest
+	OMP_WAIT_POLICY=passive $(RUN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint: $(ALL) ## style, types, import rules, generated files
 	$(RUN)/ruff check .
