@@ -24,7 +24,7 @@ from measured import Facts
 from targets import TARGETS
 
 from rramhil._atomic import write_whole
-from rramhil._units import readable
+from rramhil._units import POINTS, readable
 from rramhil.cli._errors import Run, finish
 from rramhil.errors import UsageError
 
@@ -237,7 +237,7 @@ def on_chip(facts: Facts) -> str:
         samples, host = each["samples"], each["elsewhere"][0]
         lines.append(
             f"| {each['seed']} | {samples:,} | {100 * each['value']:.2f} "
-            f"| {100 * each['on_map_value']:.2f} | {measured.chip_less_map(each):+z.2f} "
+            f"| {100 * each['on_map_value']:.2f} | {measured.chip_less_map(each):{POINTS}} "
             f"| {_if_any(each['agreement'])} | {each['pulses']} "
             f"| {readable(each['board_time_s'] / samples, 's')} "
             f"| {readable(each['energy_j'] / samples, 'J')} "
@@ -262,7 +262,7 @@ def pulses(facts: Facts) -> str:
             f"| {without['flips']:,} / {kept['flips']:,} | {measured.fewer(each):.1f} x "
             f"| {_if_any(without['validation'])} / {_if_any(kept['validation'])} "
             f"| {100 * without['test']:.2f} / {100 * kept['test']:.2f} "
-            f"| {measured.lost(each):+z.2f} |"
+            f"| {measured.lost(each):{POINTS}} |"
         )
     return "\n".join(lines) + "\n"
 
@@ -321,7 +321,7 @@ def _if_any(share: float | None) -> str:
 
 def _points(difference: dict[str, float]) -> str:
     value, low, high = (100 * difference[key] for key in ("value", "low", "high"))
-    return f"{value:+z.2f} ({low:+z.2f} to {high:+z.2f})"
+    return f"{value:{POINTS}} ({low:{POINTS}} to {high:{POINTS}})"
 
 
 def _names(facts: Facts) -> str:

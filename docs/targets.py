@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import measured
 
+from rramhil._units import POINTS
+
 
 class Target(NamedTuple):
     """A figure that was to be reached.
@@ -47,7 +49,7 @@ TARGETS = (
         "-0.5 or more",
         lambda: measured.less("fashion-mnist", "cell", "trained"),
         -0.5,
-        form="+z.2f",
+        form=POINTS,
     ),
     Target(
         "FashionMNIST, pair, %",
@@ -60,7 +62,7 @@ TARGETS = (
         "13 or more",
         lambda: measured.less("fashion-mnist", "cell", "frozen"),
         13.0,
-        form="+z.2f",
+        form=POINTS,
     ),
     Target(
         "spoken digits, the paper's features, cell, %",
@@ -73,7 +75,7 @@ TARGETS = (
         "above -2",
         lambda: measured.least("spoken-digits-official", "cell"),
         -2.0,
-        form="+z.2f",
+        form=POINTS,
     ),
     Target(
         "retina, cell, ROC AUC of whole frames",
@@ -95,7 +97,7 @@ TARGETS = (
             f"{low} or more",
             lambda row=row, which=which: measured.change("fashion-mnist", row, *which),
             low,
-            form="+z.2f",
+            form=POINTS,
         )
         for row in ("cell", "robust")
         for condition, low, which in (
@@ -111,7 +113,7 @@ TARGETS = (
             lambda task=task: measured.on_chip_less_map(task),
             -0.5,
             0.5,
-            "+z.2f",
+            POINTS,
         )
         for name, task in (
             ("digits", "digits"),
@@ -140,7 +142,7 @@ TARGETS = (
                 "-0.5 or more",
                 lambda task=task: measured.by_hysteresis(task, measured.lost),
                 -0.5,
-                form="+z.2f",
+                form=POINTS,
             ),
         )
     ),
@@ -155,6 +157,6 @@ TARGETS = (
         "-2.0 or more",
         lambda: measured.less("fashion-mnist", "codebook", "cell", "codebook"),
         -2.0,
-        form="+z.2f",
+        form=POINTS,
     ),
 )

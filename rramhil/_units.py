@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+POINTS = "+z.2f"
+"""How a difference in points is written: `+0.12`, and never `-0.00`."""
 _PREFIXES = {"": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9, "p": 1e-12}
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from rramhil._units import scale_of
+from rramhil._units import POINTS, scale_of
 from rramhil.cli._training import was_given
 from rramhil.errors import Interrupted, UsageError
 
@@ -306,7 +306,7 @@ def _print_conditions(conditions: list[dict[str, Any]], scale: float) -> None:
 
 def _points(difference: dict[str, float], scale: float) -> str:
     value, low, high = (scale * difference[key] for key in ("value", "low", "high"))
-    return f"{value:+z.2f} ({low:+z.2f} to {high:+z.2f})"
+    return f"{value:{POINTS}} ({low:{POINTS}} to {high:{POINTS}})"
 
 
 def _found(

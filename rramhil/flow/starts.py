@@ -102,9 +102,10 @@ class Start:
 
     def spread(self, network: Network) -> float | dict[str, Pairs]:
         """Standard deviation of a read while training: relative, or in uS cell by cell."""
-        if self.request.noise == "cells":
-            return self.pairs(network, self.spreads_uS)
-        return self.noise if self.drawn_noise is None else self.drawn_noise
+        if self.drawn_noise is not None:
+            return self.drawn_noise
+        # recorded reads have their own
+        return self.pairs(network, self.spreads_uS) if self.request.noise == "cells" else 0.0
 
     @property
     def drawn_noise(self) -> float | None:

@@ -22,7 +22,7 @@ from rramhil.network.executors import (
     WeightExecutor,
     takes_vectors,
 )
-from rramhil.network.layers import BATCH_NORMS
+from rramhil.network.layers import batch_norms_of
 from rramhil.network.mapping import Pairs, plan, weights_of
 from rramhil.network.matrix import DigitalModule, Matrix, Share
 from rramhil.network.network import Inputs, Network, convert
@@ -30,7 +30,6 @@ from rramhil.network.quantiser import Quantiser
 from rramhil.network.run import MatrixRecord, Run, RunConfig
 
 __all__ = [
-    "BATCH_NORMS",
     "DigitalModule",
     "Exact",
     "Executor",
@@ -47,6 +46,7 @@ __all__ = [
     "TrainedWeights",
     "VectorExecutor",
     "WeightExecutor",
+    "batch_norms_of",
     "convert",
     "plan",
     "takes_vectors",

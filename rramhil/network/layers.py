@@ -30,6 +30,11 @@ BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 Size = tuple[int, int]
 
 
+def batch_norms_of(model: nn.Module) -> list[nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d]:
+    """Every batch norm of a model, in the order of its modules."""
+    return [module for module in model.modules() if isinstance(module, BATCH_NORMS)]
+
+
 class Product(nn.Module):
     """Products with one matrix, or with the matrices of a layer's groups, which share all else.
 

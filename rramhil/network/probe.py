@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from rramhil.errors import ModelRefused, RramhilError
-from rramhil.network.layers import BATCH_NORMS, ChipLayer
+from rramhil.network.layers import ChipLayer, batch_norms_of
 
 if TYPE_CHECKING:
     from rramhil.network.network import Network
@@ -91,9 +91,8 @@ def _learning(network: Network, plain: nn.Module, example: Example) -> Network |
 def _to_training(model: nn.Module) -> None:
     """Set training mode; not of batch norm, since a single sample has no variance."""
     model.train()
-    for module in model.modules():
-        if isinstance(module, BATCH_NORMS):
-            module.eval()
+    for norm in batch_norms_of(model):
+        norm.eval()
 
 
 @torch.no_grad()

@@ -8,9 +8,9 @@ one mean and one variance, which a look at training data tells.
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from rramhil.network import BATCH_NORMS, Network
+from rramhil.network import Network, batch_norms_of
 from rramhil.tasks import Examples
 
 _BATCH = 256
@@ -36,7 +36,7 @@ def reestimate_batch_norm(network: Network, examples: Examples) -> None:
         Training data, of which at most 8,192 are looked at, evenly spread over all; never their
         targets.
     """
-    norms = _norms_of(network)
+    norms = batch_norms_of(network)
     network.eval()
     if not norms:
         return
@@ -59,17 +59,13 @@ def hold_batch_norm(network: Network) -> None:
 
     Its gains and biases are trained all the same. Until `Network.train` is called the next time.
     """
-    for norm in _norms_of(network):
+    for norm in batch_norms_of(network):
         norm.eval()
 
 
 def batch_of(inputs: Tensor) -> int:
     """How many of these inputs (N, ...) are looked at at once: fewer, where they are large."""
     return max(1, min(_BATCH, _NUMBERS // max(1, inputs[0].numel())))
-
-
-def _norms_of(network: Network) -> list[nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d]:
-    return [module for module in network.modules() if isinstance(module, BATCH_NORMS)]
 
 
 def _batches(inputs: Tensor) -> tuple[Tensor, ...]:

@@ -132,7 +132,7 @@ def train(
         begun = time.perf_counter()
         with _seeded(settings.seed, epoch):
             whole.train()
-            if settings.held and epoch >= settings.first_kept:
+            if epoch > settings.epochs - settings.held:
                 hold_batch_norm(network)
             loss = _epoch(work, examples, epoch)
         if not math.isfinite(loss):
